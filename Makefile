@@ -1,0 +1,76 @@
+# bitcoin-prediction: `make help` lists the targets. Needs Python 3.11 to 3.13 and make.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CONTROLLER_READY := $(VENV)/.controller-ready
+DEV_READY := $(VENV)/.dev-ready
+SERVICES := data_collector exchange_simulator bitcoin_forecast_app web_app kafka_monitor
+UV := $(BIN)/uv
+# pip-tools style: versions and hashes, no download addresses.
+COMPILE := $(UV) pip compile --universal --python-version 3.11 --fork-strategy fewest \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
+# `make build ARGS="-e instance=demo2"` hands options on to ansible-playbook.
+ARGS ?=
+
+export PYTHONPATH := services
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else \
+		"Python 3.11 to 3.13 is needed, this is %s; type: make build PYTHON=python3.12" % sys.version.split()[0])'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+
+$(CONTROLLER_READY): requirements/controller.txt requirements/bootstrap.txt | $(UV)
+	@echo "Installing Ansible and its collections into $(VENV) ..."
+	@$(UV) pip install --python $(BIN)/python --require-hashes -r requirements/controller.txt
+	@touch $@
+
+$(DEV_READY): requirements/dev.txt requirements/bootstrap.txt | $(UV)
+	@echo "Installing the development tools into $(VENV) ..."
+	@$(UV) pip install --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@touch $(CONTROLLER_READY) $@
+
+.PHONY: venv
+venv: $(CONTROLLER_READY) ## make the virtual environment with Ansible
+
+.PHONY: build
+build: $(CONTROLLER_READY) ## build and start the whole platform
+	@$(BIN)/ansible-playbook build.yml $(ARGS)
+
+.PHONY: check
+check: $(DEV_READY) ## lint, types and unit tests (under 2 minutes)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy services plugins tests benchmarks
+	$(BIN)/yamllint --strict .
+	$(BIN)/ansible-lint --offline
+	$(BIN)/pytest tests/unit
+
+.PHONY: test
+test: check ## all tests: check, integration, molecule, end to end, browser
+	$(BIN)/pytest tests/integration
+	$(BIN)/python tests/molecule.py
+	$(BIN)/pytest tests/e2e
+
+.PHONY: bench
+bench: $(DEV_READY) ## measured ratios, each beside its floor
+	$(BIN)/python -m benchmarks
+
+.PHONY: lock
+lock: $(DEV_READY) ## pin the newest allowed versions anew
+	$(COMPILE) --upgrade requirements/dev.in -o requirements/dev.txt
+	$(COMPILE) requirements/bootstrap.in -c requirements/dev.txt -o requirements/bootstrap.txt
+	$(COMPILE) requirements/controller.in -c requirements/dev.txt -o requirements/controller.txt
+	for service in $(SERVICES); do \
+		$(COMPILE) services/$$service/requirements.in -c requirements/dev.txt \
+			-o services/$$service/requirements.txt; \
+	done

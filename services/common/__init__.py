@@ -1,0 +1,1 @@
+"""Wire types and edges shared by every service: settings, logs, health, Kafka, store."""

@@ -1,0 +1,66 @@
+"""Settings from the environment: frozen, validated at start, every fault reported at once."""
+
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from common.errors import ConfigurationError
+from common.wire import Feed
+
+__all__ = ["CommaSeparated", "Port", "ServiceSettings", "load_settings", "split_commas"]
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class ServiceSettings(BaseSettings):
+    """What every service is told; field ``x_y`` is read from the variable ``X_Y``."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    service_name: str = "service"
+    slot: int = 0
+    instance: str = "default"
+    bitcoin_prediction_instance_dir: Path | None = None
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    ops_host: str = "127.0.0.1"
+    ops_port: Port = 0  # 0: any free port
+    kafka_bootstrap_servers: CommaSeparated = ("127.0.0.1:9092",)
+    symbols: CommaSeparated = ("BTC-USD",)
+    feed: Feed = "live"
+    topic_prices: str = "bitcoin-prices"
+    topic_predictions: str = "bitcoin-predictions"
+    topic_dlq: str = "bitcoin-prices-dlq"
+
+    @field_validator("kafka_bootstrap_servers", "symbols", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return split_commas(value)
+
+
+def split_commas(value: object) -> object:
+    """Return the non-empty parts of a comma-separated string; other values unchanged."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+SettingsType = TypeVar("SettingsType", bound=ServiceSettings)
+
+
+def load_settings(kind: type[SettingsType]) -> SettingsType:
+    """Read ``kind`` from the environment.
+
+    Raises `ConfigurationError` whose message names every variable that is wrong and why.
+    """
+    try:
+        return kind()
+    except ValidationError as error:
+        faults = [
+            f"{'_'.join(str(part) for part in fault['loc']).upper() or kind.__name__}: "
+            f"{fault['msg']} (got {fault['input']!r})"
+            for fault in error.errors(include_url=False)
+        ]
+        raise ConfigurationError("wrong settings:\n  " + "\n  ".join(faults)) from error

@@ -1,0 +1,121 @@
+"""Writes of the store, each to be called inside the caller's transaction.
+
+Rows are keyed by nature, so writing one again changes nothing.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Table, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from common.clock import to_micros
+from common.store.schema import consumer_offsets, predictions, scores, ticks
+from common.wire import Prediction, Tick
+
+__all__ = ["load_offsets", "save_offset", "save_predictions", "save_ticks"]
+
+
+def _insert(table: Table, connection: Connection) -> sqlite.Insert | postgresql.Insert:
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    return postgresql.insert(table)
+
+
+def _insert_new(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        connection.execute(_insert(table, connection).on_conflict_do_nothing(), rows)
+
+
+def save_ticks(connection: Connection, batch: Iterable[Tick]) -> None:
+    """Insert ticks; those already stored (same feed, symbol, sequence) are left as they are."""
+    _insert_new(connection, ticks, [_tick_row(tick) for tick in batch])
+
+
+def _tick_row(tick: Tick) -> dict[str, Any]:
+    exact = ("price", "size", "bid", "bid_size", "ask", "ask_size", "buy_volume", "sell_volume")
+    row: dict[str, Any] = {
+        name: None if getattr(tick, name) is None else str(getattr(tick, name)) for name in exact
+    }
+    return row | {
+        "feed": tick.feed,
+        "symbol": tick.symbol,
+        "sequence": tick.sequence,
+        "venue": tick.venue,
+        "event_time": to_micros(tick.event_time),
+        "receive_time": to_micros(tick.receive_time),
+        "trade_id": tick.trade_id,
+        "event_time_estimated": tick.event_time_estimated,
+        "last_price": float(tick.price),
+        "mid_price": tick.mid,
+    }
+
+
+def save_predictions(connection: Connection, batch: Iterable[Prediction]) -> None:
+    """Insert the forecasts of each prediction, and the scores of those that came due with it."""
+    items = list(batch)
+    _insert_new(connection, predictions, [row for item in items for row in _forecast_rows(item)])
+    _insert_new(connection, scores, [row for item in items for row in _score_rows(item)])
+
+
+_QUANTILE_COLUMNS = ("q025", "q100", "q250", "q500", "q750", "q900", "q975")
+
+
+def _forecast_rows(item: Prediction) -> Iterable[dict[str, Any]]:
+    for forecast in item.horizons:
+        yield {
+            "feed": item.feed,
+            "symbol": item.symbol,
+            "horizon_s": forecast.horizon_s,
+            "issue_time": to_micros(item.issue_time),
+            "target_time": to_micros(forecast.target_time),
+            "venue": item.venue,
+            "sequence": item.sequence,
+            "model_version": item.model_version,
+            "reference_price": item.reference_price,
+            "mean": forecast.mean,
+        } | dict(zip(_QUANTILE_COLUMNS, forecast.quantiles, strict=True))
+
+
+def _score_rows(item: Prediction) -> Iterable[dict[str, Any]]:
+    for outcome in item.outcomes:
+        yield {
+            "feed": item.feed,
+            "symbol": item.symbol,
+            "horizon_s": outcome.horizon_s,
+            "target_time": to_micros(outcome.target_time),
+            "issue_time": to_micros(outcome.issue_time),
+            "model_version": outcome.model_version,
+            "reference_price": outcome.reference_price,
+            "predicted": outcome.predicted,
+            "actual": outcome.actual,
+            "crps": outcome.crps,
+            "crps_last_value": outcome.crps_last_value,
+            "crps_baseline": outcome.crps_baseline,
+            "inside_50": outcome.inside_50,
+            "inside_80": outcome.inside_80,
+            "inside_95": outcome.inside_95,
+            "width_95": outcome.width_95,
+        }
+
+
+def save_offset(
+    connection: Connection, group: str, topic: str, partition: int, next_offset: int
+) -> None:
+    """Record that ``group`` goes on at ``next_offset``, in the same transaction as its rows."""
+    key: Mapping[str, Any] = {"consumer_group": group, "topic": topic, "partition": partition}
+    connection.execute(
+        _insert(consumer_offsets, connection)
+        .values(**key, next_offset=next_offset)
+        .on_conflict_do_update(index_elements=list(key), set_={"next_offset": next_offset})
+    )
+
+
+def load_offsets(connection: Connection, group: str, topic: str) -> dict[int, int]:
+    """Return the next offset for each partition that ``group`` has read."""
+    rows = connection.execute(
+        select(consumer_offsets.c.partition, consumer_offsets.c.next_offset).where(
+            consumer_offsets.c.consumer_group == group, consumer_offsets.c.topic == topic
+        )
+    )
+    return {row.partition: row.next_offset for row in rows}
