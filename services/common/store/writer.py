@@ -35,7 +35,8 @@ def save_ticks(connection: Connection, batch: Iterable[Tick]) -> None:
 def _tick_row(tick: Tick) -> dict[str, Any]:
     exact = ("price", "size", "bid", "bid_size", "ask", "ask_size", "buy_volume", "sell_volume")
     row: dict[str, Any] = {
-        name: None if getattr(tick, name) is None else str(getattr(tick, name)) for name in exact
+        name: None if (value := getattr(tick, name)) is None else f"{value:f}"  # never 1E-8
+        for name in exact
     }
     return row | {
         "feed": tick.feed,

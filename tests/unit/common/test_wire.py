@@ -3,6 +3,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
+
 from common.errors import InvalidMessageError
 from common.wire import Tick, decode, encode
 

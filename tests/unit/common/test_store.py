@@ -1,0 +1,141 @@
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Engine, func, select, text
+from sqlalchemy.exc import OperationalError
+
+from common.clock import from_micros, to_micros
+from common.errors import SchemaTooNewError
+from common.store import check_schema, make_engine, upgrade_schema
+from common.store.schema import metadata, predictions, scores, ticks
+from common.store.writer import load_offsets, save_offset, save_predictions, save_ticks
+from common.wire import HORIZONS_S, HorizonForecast, Outcome, Prediction, Tick
+
+MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/store.sqlite3"
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[Engine]:
+    engine = make_engine(url)
+    assert upgrade_schema(engine)[0] is None
+    yield engine
+    engine.dispose()
+
+
+def make_tick() -> Tick:
+    return Tick(
+        symbol="BTC-USD",
+        venue="kraken",
+        feed="simulated",
+        sequence=to_micros(MOMENT),
+        event_time=MOMENT,
+        receive_time=MOMENT,
+        price=Decimal("64000.10"),
+        size=Decimal("0.00000001"),
+    )
+
+
+def make_prediction() -> Prediction:
+    quantiles = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
+    horizons = tuple(
+        HorizonForecast(
+            horizon_s=seconds,
+            target_time=MOMENT + timedelta(seconds=seconds),
+            mean=4.0,
+            quantiles=quantiles,
+        )
+        for seconds in HORIZONS_S
+    )
+    outcome = Outcome(
+        horizon_s=1,
+        issue_time=MOMENT - timedelta(seconds=1),
+        target_time=MOMENT,
+        model_version="baseline",
+        reference_price=4.0,
+        predicted=4.0,
+        actual=4.5,
+        crps=0.2,
+        crps_last_value=0.5,
+        crps_baseline=0.25,
+        inside_50=True,
+        inside_80=True,
+        inside_95=True,
+        width_95=6.0,
+    )
+    return Prediction(
+        symbol="BTC-USD",
+        venue="kraken",
+        feed="simulated",
+        sequence=to_micros(MOMENT),
+        issue_time=MOMENT,
+        reference_price=4.0,
+        model_version="baseline",
+        horizons=horizons,
+        outcomes=(outcome,),
+    )
+
+
+def test_micros_go_there_and_back() -> None:
+    assert from_micros(to_micros(MOMENT)) == MOMENT
+
+
+def test_the_migrations_make_exactly_the_schema_of_the_code(engine: Engine) -> None:
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    assert upgrade_schema(engine) == check_schema(engine)
+
+
+def test_a_newer_schema_is_refused_and_left_alone(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaTooNewError, match="schema 9999, unknown to this version"):
+        upgrade_schema(engine)
+
+
+def test_writing_again_changes_nothing_and_decimals_stay_as_sent(engine: Engine) -> None:
+    for _ in range(2):
+        with engine.begin() as connection:
+            save_ticks(connection, [make_tick()])
+            save_predictions(connection, [make_prediction()])
+            save_offset(connection, "group", "topic", 0, 42)
+    with engine.connect() as connection:
+        row = connection.execute(select(ticks)).one()
+        assert (row.price, row.size, row.bid) == ("64000.10", "0.00000001", None)
+        assert row.event_time == to_micros(MOMENT)
+        count = select(func.count())
+        assert connection.scalar(count.select_from(predictions)) == len(HORIZONS_S)
+        assert connection.scalar(count.select_from(scores)) == 1
+        assert load_offsets(connection, "group", "topic") == {0: 42}
+
+
+def test_a_failed_transaction_leaves_neither_rows_nor_offsets(engine: Engine) -> None:
+    def write_and_break() -> None:
+        with engine.begin() as connection:
+            save_ticks(connection, [make_tick()])
+            save_offset(connection, "group", "topic", 0, 42)
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        write_and_break()
+    with engine.connect() as connection:
+        assert connection.execute(select(ticks)).all() == []
+        assert load_offsets(connection, "group", "topic") == {}
+
+
+def test_a_read_only_engine_refuses_writes(engine: Engine, url: str) -> None:
+    reader = make_engine(url, read_only=True)
+    with reader.connect() as connection:
+        assert connection.execute(select(ticks)).all() == []
+        with pytest.raises(OperationalError, match="readonly"):
+            save_ticks(connection, [make_tick()])
+    reader.dispose()
