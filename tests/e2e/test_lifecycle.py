@@ -1,0 +1,276 @@
+"""The lifecycle contract on one instance, in the order of this file.
+
+Each test leaves the instance running; what a mode must keep is compared before and after.
+"""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from tests.e2e.load import RequestLoad, StreamClients
+from tests.e2e.local_platform import TOPICS, LocalPlatform, wait_until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+SERVICES = ("data-collector", "bitcoin-forecast-app", "web-app", "kafka-ui", "zookeeper", "kafka")
+
+
+@pytest.fixture(scope="module")
+def live(platform: LocalPlatform) -> LocalPlatform:
+    """Build once, with the simulated exchange, and wait for the first prediction."""
+    first = platform.run("build.yml", "--check", market_data="simulated", **platform.ports)
+    assert first.code == 0, first.output
+    assert not platform.directory.exists(), "check mode made the instance"
+    built = platform.succeed("build.yml", market_data="simulated", **platform.ports)
+    assert platform.web.rsplit(":", 1)[1] in built.output
+    assert "simulated" in built.output
+    platform.wait_for_new_prediction()
+    return platform
+
+
+def test_a_built_system_is_healthy_and_says_that_its_data_are_simulated(
+    live: LocalPlatform,
+) -> None:
+    health = wait_until(
+        lambda: (found := live.health())["status"] == "ok" and found, 20, "good health"
+    )
+    assert health["feed"] == "simulated"
+    assert health["last_tick_age_s"] < 5
+    assert httpx.get(live.web, timeout=5).status_code == httpx.codes.OK
+    assert httpx.get(f"{live.kafka_ui}/health", timeout=5).status_code == httpx.codes.OK
+    assert set(SERVICES) <= set(live.process_names().values())
+
+
+def test_nothing_listens_beyond_loopback(live: LocalPlatform) -> None:
+    addresses = {
+        connection.laddr.ip
+        for process in live.processes().values()
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert addresses
+    assert addresses <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+
+
+def test_each_tick_is_stored_once_with_its_prediction(live: LocalPlatform) -> None:
+    newest = live.last_sequence()
+    wait_until(lambda: live.last_predicted() > newest + 3_000_000, 20, "three more seconds")
+    ticks, predicted = live.query(
+        "SELECT count(*), (SELECT count(DISTINCT sequence) FROM predictions) FROM ticks"
+    )
+    assert abs(ticks - predicted) <= 1  # one may be in between the two counts
+
+
+def test_building_again_changes_nothing(live: LocalPlatform) -> None:
+    before = live.process_names()
+    again = live.succeed("build.yml")
+    assert again.changed == 0, again.output
+    assert live.process_names().keys() == before.keys()
+
+
+def test_check_mode_changes_nothing_on_a_running_system(live: LocalPlatform) -> None:
+    before = live.process_names()
+    live.succeed("build.yml", "--check")
+    live.succeed("update.yml", "--check", service="web-app")
+    live.succeed("shutdown.yml", "--check", mode="stop")
+    assert live.process_names().keys() == before.keys()
+
+
+def test_status_and_logs_only_look(live: LocalPlatform) -> None:
+    status = live.succeed("status.yml")
+    assert status.changed == 0
+    for word in (*SERVICES, *TOPICS, live.ports["web_app_port"], "local"):
+        assert str(word) in status.output
+    httpx.get(f"{live.web}/api/metrics-data", timeout=10).raise_for_status()
+    for name, line in {
+        "predictions": "Made prediction for timestamp",
+        "saves": "Saved data to",
+        "metrics": "metrics data points",
+    }.items():
+        logs = live.succeed("logs.yml", filter=name, tail=20)
+        shown = [text for text in logs.output.splitlines() if line in text]
+        assert shown, logs.output
+    only = live.succeed("logs.yml", service="data-collector", tail=5)
+    assert "Saved data to" in only.output
+    assert "Made prediction" not in only.output
+
+
+def test_updating_unchanged_source_restarts_nothing(live: LocalPlatform) -> None:
+    before = live.process_names()
+    update = live.succeed("update.yml", service="web-app")
+    assert update.changed == 0, update.output
+    assert live.process_names().keys() == before.keys()
+
+
+def touch_source(live: LocalPlatform, package: str, text: str) -> None:
+    """Append ``text`` to the package's entry, as a developer's change."""
+    path = live.checkout / "services" / package / "__main__.py"
+    path.write_text(path.read_text() + text)
+
+
+def test_a_new_web_app_is_rolled_in_without_a_failed_request_or_a_missed_event(
+    live: LocalPlatform,
+) -> None:
+    others = {pid: name for pid, name in live.process_names().items() if name != "web-app"}
+    touch_source(live, "web_app", "\n# changed\n")
+    stream = f"{live.web}/api/v1/stream?symbol=BTC-USD"
+    with StreamClients(stream) as clients, RequestLoad(f"{live.web}/api/health") as load:
+        time.sleep(3)
+        update = live.succeed("update.yml", service="web-app")
+        time.sleep(4)
+    assert update.changed > 0
+    assert load.failures == []
+    assert load.answered > 100
+    assert clients.resets == 0
+    assert clients.reconnects >= 20, "the old version was never left"
+    for seen in clients.sequences:
+        assert seen == list(range(seen[0], seen[-1] + 1, 1_000_000))
+    after = live.process_names()
+    assert {pid: name for pid, name in after.items() if name != "web-app"} == others
+
+
+@pytest.mark.parametrize("service", ["data-collector", "bitcoin-forecast-app"])
+def test_a_new_worker_takes_over_without_a_gap(live: LocalPlatform, service: str) -> None:
+    start = live.last_sequence()
+    touch_source(live, service.replace("-", "_"), "\n# changed\n")
+    live.succeed("update.yml", service=service)
+    end = live.last_sequence()
+    wait_until(lambda: live.last_predicted() > end + 2_000_000, 20, "two more seconds")
+    (count, first, last) = live.query(
+        f"SELECT count(*), min(sequence), max(sequence) FROM ticks WHERE sequence >= {start}"
+    )
+    (longest,) = live.query(
+        "SELECT max(gap) FROM (SELECT sequence - lag(sequence) OVER (ORDER BY sequence) AS gap "
+        f"FROM ticks WHERE sequence >= {start})"
+    )
+    assert longest <= 2_000_000, f"{count} ticks from {first} to {last}"
+    (unpredicted,) = live.query(
+        f"SELECT count(*) FROM ticks WHERE sequence BETWEEN {start} AND {end} AND sequence NOT IN "
+        "(SELECT sequence FROM predictions)"
+    )
+    assert unpredicted == 0
+
+
+def test_a_broken_version_is_refused_and_the_old_one_goes_on(live: LocalPlatform) -> None:
+    before = {p for p, name in live.process_names().items() if name == "web-app"}
+    path = live.checkout / "services" / "web_app" / "__main__.py"
+    good = path.read_text()
+    path.write_text("raise SystemExit('broken on purpose')\n")
+    try:
+        with RequestLoad(f"{live.web}/api/health") as load:
+            update = live.run("update.yml", service="web-app")
+    finally:
+        path.write_text(good)
+    assert update.code != 0
+    assert "broken on purpose" in update.output
+    assert load.failures == []
+    assert {p for p, name in live.process_names().items() if name == "web-app"} == before
+
+
+@pytest.mark.parametrize("mode", ["pause", "services", "stop"])
+def test_what_is_shut_down_comes_back_whole(live: LocalPlatform, mode: str) -> None:
+    before, processes = live.facts(), live.process_names()
+    live.succeed("shutdown.yml", mode=mode)
+    shut = live.process_names()
+    if mode == "pause":
+        assert shut.keys() == processes.keys()
+        assert {p.status() for p in live.processes().values()} == {psutil.STATUS_STOPPED}
+    elif mode == "services":
+        assert {"zookeeper", "kafka"} <= set(shut.values())
+        assert not {"data-collector", "bitcoin-forecast-app", "web-app"} & set(shut.values())
+    else:
+        assert shut == {}
+    again = live.succeed("shutdown.yml", mode=mode)
+    assert again.changed == 0, again.output
+    live.succeed("startup.yml")
+    live.wait_for_new_prediction()
+    live.require_kept(before)
+    assert live.health()["model_version"]
+    if mode == "pause":
+        assert live.process_names().keys() == processes.keys()
+    assert live.succeed("startup.yml").changed == 0
+
+
+def test_any_killed_process_comes_back(live: LocalPlatform) -> None:
+    for service in SERVICES:
+        before = live.facts()
+        for pid, name in live.process_names().items():
+            if name == service:
+                os.kill(pid, signal.SIGKILL)
+        live.succeed("startup.yml")
+        live.wait_for_new_prediction(60)
+        live.require_kept(before)
+
+
+def test_everything_killed_at_once_comes_back(live: LocalPlatform) -> None:
+    before = live.facts()
+    for pid in live.processes():
+        os.kill(pid, signal.SIGKILL)
+    live.succeed("startup.yml")
+    live.wait_for_new_prediction(60)
+    live.require_kept(before)
+
+
+def test_a_killed_supervisor_leaves_no_strays(live: LocalPlatform) -> None:
+    before = live.facts()
+    for pid, process in live.processes().items():
+        if "supervisord" in " ".join(process.cmdline()):
+            os.kill(pid, signal.SIGKILL)
+    live.succeed("startup.yml")
+    live.wait_for_new_prediction(60)
+    live.require_kept(before)
+    names = sorted(live.process_names().values())
+    assert names.count("data-collector") == 1
+    assert names.count("kafka") == 1
+
+
+def test_half_made_layers_are_made_again(live: LocalPlatform) -> None:
+    live.succeed("shutdown.yml", mode="stop")
+    layers = live.data_home / "bitcoin-prediction" / "layers"
+    jar = next(layers.glob("jars/*/kafka_2.13-*.jar"))
+    jar.write_bytes(jar.read_bytes()[:1000])
+    venv = next(layers.glob("venvs/data-collector-*"))
+    next(venv.glob("lib/python*/site-packages/msgspec/__init__.py")).unlink()
+    next(venv.glob(".*complete*"), Path("none")).unlink(missing_ok=True)
+    live.succeed("build.yml")
+    live.wait_for_new_prediction(60)
+
+
+def test_two_commands_at_once_do_not_meet(live: LocalPlatform) -> None:
+    command = live.command("shutdown.yml", mode="services")
+    with subprocess.Popen(
+        command,
+        cwd=live.checkout,
+        env=live.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as first:
+        lock = live.directory / "lock.json"
+        wait_until(lock.exists, 15, "the first command's lock")
+        second = live.run("startup.yml")
+        first.communicate(timeout=120)
+    assert second.code != 0
+    assert f"pid {first.pid}" in second.output
+    assert "shutdown.yml" in second.output
+    assert first.returncode == 0
+    live.succeed("startup.yml")
+    live.wait_for_new_prediction()
+
+
+def test_deleting_asks_and_then_removes_everything(live: LocalPlatform) -> None:
+    refused = live.run("shutdown.yml", mode="delete")
+    assert refused.code != 0
+    assert "confirm=true" in refused.output
+    live.wait_for_new_prediction()
+    live.succeed("shutdown.yml", mode="delete", confirm="true")
+    assert live.processes() == {}
+    assert not live.directory.exists()
+    gone = live.run("startup.yml")
+    assert gone.code != 0
+    assert "make build" in gone.output
