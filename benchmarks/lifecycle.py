@@ -1,0 +1,234 @@
+"""The lifecycle's figures on an instance of its own, from a fresh checkout to its removal."""
+
+import json
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import psutil
+from kafka import KafkaConsumer, TopicPartition
+from tests.e2e.conftest import PORTS, free_ports
+from tests.e2e.load import RequestLoad, StreamClients
+from tests.e2e.local_platform import LocalPlatform, copy_checkout, wait_until
+
+from benchmarks.floors import bare_install, empty_play, percentile, relay_latencies, timed
+from benchmarks.table import Row
+
+__all__ = ["measure"]
+
+GIB = 1024**3
+
+
+@contextmanager
+def fresh_platform() -> Iterator[LocalPlatform]:
+    """A checkout, data home and ports of its own; everything is removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="bp", dir=Path.home()) as folder:
+        checkout = copy_checkout(Path(folder) / "checkout")
+        ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+        platform = LocalPlatform(checkout, Path(folder) / "h", instance="bench", ports=ports)
+        try:
+            yield platform
+        finally:
+            platform.run("shutdown.yml", mode="delete", confirm="true")
+            for process in platform.processes().values():
+                process.kill()
+
+
+def measure() -> Iterator[Row]:
+    """Yield the rows as they are measured."""
+    with fresh_platform() as platform:
+        yield build_from_nothing(platform)
+        platform.wait_for_new_prediction(60)
+        floor = empty_play()
+        yield from unchanged(platform, floor)
+        yield latency(platform)
+        yield from pause_and_resume(platform, floor)
+        yield from stop_and_start(platform, floor)
+        yield rolled_under_load(platform, floor)
+        yield from memory(platform)
+
+
+def build_from_nothing(platform: LocalPlatform) -> Row:
+    """``make build`` in a fresh clone, against uv installing the same packages."""
+    floor = bare_install()
+    variables = {"instance": platform.instance, "market_data": "simulated", **platform.ports}
+    arguments = " ".join(f"-e {name}={value}" for name, value in variables.items())
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("VIRTUAL_ENV", "ANSIBLE_CONFIG", "PYTHONPATH", "MAKEFLAGS", "MAKELEVEL")
+    }
+    seconds = timed(
+        lambda: subprocess.run(
+            ["make", "build", f"ARGS={arguments}"],
+            cwd=platform.checkout,
+            env={**environment, "XDG_DATA_HOME": str(platform.data_home)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+    )
+    met = seconds <= floor + 45
+    return Row("make build, fresh clone", seconds, floor, "uv alone", "floor + 45 s", met=met)
+
+
+def unchanged(platform: LocalPlatform, floor: float) -> Iterator[Row]:
+    """Commands that find nothing to do."""
+    what = "an empty play"
+    again = platform.succeed("build.yml")
+    met = again.changed == 0 and again.seconds <= 15
+    label = f"build.yml again (changed={again.changed})"
+    yield Row(label, again.seconds, floor, what, "15 s, changed=0", met=met)
+    update = platform.succeed("update.yml", service="web-app")
+    met = update.changed == 0 and update.seconds <= 5
+    label = f"update, source unchanged (changed={update.changed})"
+    yield Row(label, update.seconds, floor, what, "5 s", met=met)
+
+
+def pause_and_resume(platform: LocalPlatform, floor: float) -> Iterator[Row]:
+    """Freeze and thaw; no process may be replaced."""
+    before = set(platform.processes())
+    pause = platform.succeed("shutdown.yml", mode="pause")
+    yield Row("pause", pause.seconds, floor, "an empty play", "5 s", met=pause.seconds <= 5)
+    resume = platform.succeed("startup.yml")
+    met = resume.seconds <= 5 and set(platform.processes()) == before
+    yield Row("startup after pause", resume.seconds, floor, "an empty play", "5 s", met=met)
+    platform.wait_for_new_prediction(60)
+
+
+def stop_and_start(platform: LocalPlatform, floor: float) -> Iterator[Row]:
+    """Stop everything, then start it: the playbook, the first tick and the first prediction."""
+    platform.succeed("shutdown.yml", mode="stop")
+    last_tick, last_predicted = platform.last_sequence(), platform.last_predicted()
+    start = time.time()  # noqa: TID251 - compared with file times
+    seconds = timed(
+        lambda: (
+            platform.succeed("startup.yml"),
+            wait_until(lambda: platform.last_predicted() > last_predicted, 60, "a prediction"),
+        )
+    )
+    label = "startup after stop, to a new prediction"
+    yield Row(label, seconds, floor, "an empty play", "25 s", met=seconds <= 25)
+    up = max(
+        process.create_time()
+        for process in platform.processes().values()
+        if process.environ().get("SERVICE_NAME") in ("data-collector", "bitcoin-forecast-app")
+    )
+    assert up > start
+    for what, table, aim, last in (
+        ("first tick stored", "ticks", 3.0, last_tick),
+        ("first prediction stored", "predictions", 5.0, last_predicted),
+    ):
+        (first,) = platform.query(f"SELECT min(sequence) FROM {table} WHERE sequence > {last}")
+        after = max(0.0, first / 1e6 - up)
+        label = f"{what}, after the services' start"
+        yield Row(label, after, 1.0, "one poll", f"{aim:.0f} s", met=after <= aim)
+
+
+def rolled_under_load(platform: LocalPlatform, floor: float) -> Row:
+    """Replace web-app under 50 requests/s and 20 streams."""
+    path = platform.checkout / "services" / "web_app" / "__main__.py"
+    path.write_text(f"{path.read_text()}\n# changed\n")
+    stream = f"{platform.web}/api/v1/stream?symbol=BTC-USD"
+    with StreamClients(stream) as clients, RequestLoad(f"{platform.web}/api/health") as load:
+        time.sleep(2)
+        update = platform.succeed("update.yml", service="web-app")
+        time.sleep(3)
+    missed = sum(
+        seen != list(range(seen[0], seen[-1] + 1, 1_000_000)) for seen in clients.sequences if seen
+    )
+    label = (
+        f"update web-app under load ({len(load.failures)} of {load.answered} requests failed, "
+        f"{missed} of {len(clients.sequences)} streams missed an event)"
+    )
+    met = update.seconds <= 15 and not load.failures and not missed
+    return Row(label, update.seconds, floor, "an empty play", "15 s, 0 failed, 0 missed", met=met)
+
+
+def latency(platform: LocalPlatform, seconds: float = 60.0) -> Row:
+    """From the tick's arrival in Kafka to its prediction's, by the broker's own clock."""
+    bootstrap = f"127.0.0.1:{platform.ports['kafka_port']}"
+    time.sleep(seconds)
+    since = (time.time() - seconds) * 1000  # noqa: TID251 - Kafka's record time
+    arrived: dict[str, dict[int, int]] = {}
+    with closing(KafkaConsumer(bootstrap_servers=bootstrap)) as consumer:
+        for topic in ("bitcoin-prices", "bitcoin-predictions"):
+            arrived[topic] = _arrivals(consumer, topic, since)
+    delays = [
+        float(arrived["bitcoin-predictions"][sequence] - at)
+        for sequence, at in arrived["bitcoin-prices"].items()
+        if sequence in arrived["bitcoin-predictions"]
+    ]
+    assert len(delays) > seconds / 2
+    floor = relay_latencies(bootstrap)
+    p50, p99 = statistics.median(delays), percentile(delays, 0.99)
+    bare_p99 = percentile(floor, 0.99)
+    return Row(
+        f"tick to prediction, p50 (p99 {p99:.0f} ms, bare relay's {bare_p99:.0f} ms)",
+        p50,
+        statistics.median(floor),
+        "a bare relay with kafka-python",
+        "p50 10 ms, p99 50 ms",
+        unit="ms",
+        met=p50 <= 10 and p99 <= 50,
+    )
+
+
+def _arrivals(consumer: KafkaConsumer, topic: str, since_ms: float) -> dict[int, int]:
+    """Return the record time (ms) of each tick's sequence since ``since_ms``."""
+    partitions = [TopicPartition(topic, n) for n in consumer.partitions_for_topic(topic) or ()]
+    consumer.assign(partitions)
+    consumer.seek_to_beginning(*partitions)
+    ends = consumer.end_offsets(partitions)
+    found = {}
+    while any(consumer.position(partition) < ends[partition] for partition in partitions):
+        for records in consumer.poll(timeout_ms=500).values():
+            for record in records:
+                if record.timestamp >= since_ms:
+                    found[int(json.loads(record.value)["sequence"])] = record.timestamp
+    return found
+
+
+def memory(platform: LocalPlatform) -> Iterator[Row]:
+    """Resident memory of all processes, shared pages counted once."""
+    at_rest, training = 0, 0
+    end = time.monotonic() + 240
+    while time.monotonic() < end and not (training and at_rest):
+        total, trainer = resident(platform)
+        at_rest = at_rest if trainer else max(at_rest, total)
+        training = max(training, total) if trainer else training
+        time.sleep(0.5)
+    while time.monotonic() < end and resident(platform)[1]:
+        training = max(training, resident(platform)[0])
+        time.sleep(0.2)
+    floor = platform_floor(platform)
+    for label, used, aim in (("at rest", at_rest, 2.0), ("while training", training, 2.8)):
+        met = used / GIB <= aim if used else None
+        what = "ZooKeeper and Kafka alone"
+        yield Row(f"memory {label}", used / GIB, floor, what, f"{aim} GiB", unit="GiB", met=met)
+
+
+def resident(platform: LocalPlatform) -> tuple[int, bool]:
+    """Return (bytes of proportional set size, whether a trainer runs)."""
+    total, trainer = 0, False
+    for process in platform.processes().values():
+        try:
+            total += process.memory_full_info().pss
+            trainer = trainer or "bitcoin_forecast_app.train" in " ".join(process.cmdline())
+        except psutil.Error:
+            continue
+    return total, trainer
+
+
+def platform_floor(platform: LocalPlatform) -> float:
+    """Return the GiB of the two Java processes."""
+    total = 0
+    for process in platform.processes().values():
+        if process.environ().get("SERVICE_NAME") in ("zookeeper", "kafka"):
+            total += process.memory_full_info().pss
+    return total / GIB
