@@ -1,0 +1,109 @@
+"""Check what the user gave with -e against the list of options: all faults in one message."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.vars import load_extra_vars
+
+_TRUE = ("true", "yes", "on", "1")
+_FALSE = ("false", "no", "off", "0")
+_FREE_PREFIXES = ("ansible_", "molecule_")
+_PORTS = (1024, 65535)
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """Arguments: ``options`` (name to specification) and ``accepts`` (names of this playbook)."""
+
+    _requires_connection = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return ``chosen`` (typed, with defaults) and ``given`` (names)."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        options = dict(self._task.args["options"])
+        accepts = list(self._task.args["accepts"])
+        extra = load_extra_vars(self._loader)
+        root = Path((task_vars or {})["inventory_dir"]).parent
+        values, faults = check_input(extra, options, accepts, self._tunable_names(root))
+        if faults:
+            return {**result, "failed": True, "msg": "\n".join(faults)}
+        return {**result, "changed": False, "chosen": values, "given": sorted(set(extra) & set(accepts))}
+
+    def _tunable_names(self, root: Path) -> set[str]:
+        """Return the variables that the inventory and the roles' defaults define."""
+        names: set[str] = set()
+        files = [*root.glob("inventory/group_vars/all/*.yml"), *root.glob("roles/*/defaults/main.yml")]
+        for file in files:
+            names |= set(self._loader.load_from_file(str(file)) or {})
+        return names
+
+
+def check_input(
+    extra: Mapping[str, Any], options: Mapping[str, Any], accepts: Iterable[str], tunable: set[str]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return (typed values of every accepted option, faults)."""
+    accepted = list(accepts)
+    values = {name: options[name].get("default") for name in accepted}
+    faults = []
+    for name, raw in extra.items():
+        if name in accepted:
+            try:
+                values[name] = convert(name, raw, options[name])
+            except ValueError as error:
+                faults.append(str(error))
+        elif name not in tunable and not name.startswith(_FREE_PREFIXES):
+            faults.append(unknown(name, accepted, options, tunable))
+    faults += [
+        f"{name} is missing: {options[name]['help']}. Type: -e {name}={options[name]['example']}"
+        for name in accepted
+        if options[name].get("required") and values[name] is None
+    ]
+    return values, faults
+
+
+def unknown(name: str, accepted: list[str], options: Mapping[str, Any], tunable: set[str]) -> str:
+    """Return the message for a variable that this playbook does not know."""
+    if name in options:
+        return f"{name} has no meaning for this playbook; it takes: {', '.join(sorted(accepted))}"
+    near = difflib.get_close_matches(name, accepted, 1) or difflib.get_close_matches(name, tunable, 1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"unknown variable {name}: {hint}This playbook takes: {', '.join(sorted(accepted))}"
+
+
+def convert(name: str, raw: Any, spec: Mapping[str, Any]) -> Any:
+    """Return ``raw`` as the type of ``spec``; raises `ValueError` with the whole message."""
+    text = str(raw).strip()
+    kind = spec.get("type", "str")
+    example = f"Type, for example: -e {name}={spec['example']}"
+    if kind == "bool":
+        if text.lower() not in _TRUE + _FALSE:
+            raise ValueError(f"{name}={text} is neither true nor false. {example}")
+        return text.lower() in _TRUE
+    if kind in ("int", "port", "float"):
+        return _number(name, text, kind, spec, example)
+    choices = spec.get("choices")
+    if choices and text not in choices:
+        near = difflib.get_close_matches(text, choices, 1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise ValueError(f"unknown {name} {text!r}; choose one of: {', '.join(choices)}.{hint}")
+    if spec.get("pattern") and not re.fullmatch(spec["pattern"], text):
+        raise ValueError(f"{name}={text!r} is not {spec['help']}. {example}")
+    return text
+
+
+def _number(name: str, text: str, kind: str, spec: Mapping[str, Any], example: str) -> int | float:
+    least, most = _PORTS if kind == "port" else (spec.get("min"), spec.get("max"))
+    try:
+        value: int | float = float(text) if kind == "float" else int(text)
+    except ValueError:
+        noun = "a number" if kind == "float" else "a whole number"
+        raise ValueError(f"{name}={text} is not {noun}. {example}") from None
+    if (least is not None and not value >= least) or (most is not None and not value <= most):
+        span = f"from {least} to {most}" if most is not None else f"at least {least}"
+        raise ValueError(f"{name}={text} is out of range ({span}). {example}")
+    return value
