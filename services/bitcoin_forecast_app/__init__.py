@@ -1,0 +1,1 @@
+"""Forecasts the mid price of each symbol as a distribution, writes it down, and scores it."""

@@ -1,0 +1,190 @@
+"""The loop of the active process: ticks in, one transaction, predictions out, in that order."""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from kafka.errors import KafkaError
+from sqlalchemy import Engine as Database
+from sqlalchemy.exc import SQLAlchemyError
+
+from bitcoin_forecast_app.broker_watch import BrokerWatch
+from bitcoin_forecast_app.engine import Engine
+from bitcoin_forecast_app.history import list_series
+from bitcoin_forecast_app.intake import Intake, Taken
+from bitcoin_forecast_app.metrics import Metrics
+from bitcoin_forecast_app.republish import stored_predictions
+from bitcoin_forecast_app.settings import ForecastSettings
+from bitcoin_forecast_app.stream import Message, Publisher, TickSource
+from bitcoin_forecast_app.vitals import Vitals
+from bitcoin_forecast_app.warm import warm_up
+from common.log import get_logger
+from common.store.writer import load_offsets, save_offset, save_predictions, save_ticks
+from common.wire import MEDIAN, Prediction, Tick, encode
+
+__all__ = ["GROUP", "Worker"]
+
+GROUP = "bitcoin-forecast-app"
+
+_BATCH = 16  # ticks in one transaction: few, so that the first waits little for the last
+_BACK_OFF_S = 1.0
+_MAX_REPUBLISHED = 500
+
+_log = get_logger(__name__)
+
+
+class Worker:
+    """Owns the engine. `warm` may be called often before `run`; all by one thread."""
+
+    def __init__(
+        self,
+        settings: ForecastSettings,
+        database: Database,
+        source: TickSource,
+        publisher: Publisher,
+        watch: BrokerWatch,
+        metrics: Metrics,
+        vitals: Vitals,
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._source = source
+        self._publisher = publisher
+        self._watch = watch
+        self._metrics = metrics
+        self._vitals = vitals
+        self._intake = Intake(settings.topic_dlq, vitals.clock, metrics)
+        self.engine = Engine()
+
+    def warm(self) -> int:
+        """Take in what is stored and not known yet; return how many ticks."""
+        with self._database.connect() as connection:
+            return warm_up(self.engine, connection)
+
+    def run(self, stop: threading.Event, housekeeping: Callable[[], None]) -> None:
+        """Work until ``stop``; after a fault of store or broker, reload and go on."""
+        while not stop.is_set():
+            try:
+                self._resume(stop)
+                self._vitals.error = ""
+                while not stop.is_set():
+                    self._turn(stop)
+                    housekeeping()
+            except (SQLAlchemyError, KafkaError, OSError) as error:
+                self._vitals.error = f"{type(error).__name__}: {error}"
+                self._metrics.restarts.inc()
+                _log.warning("reloading after an error", error=self._vitals.error)
+                self.engine = Engine()  # what was not committed must not be remembered
+                stop.wait(_BACK_OFF_S)
+
+    def _resume(self, stop: threading.Event) -> None:
+        """Go to the stored state and offsets, and publish again what may not have been."""
+        self.warm()
+        self._beat()
+        self._assign()
+        while not self._source.assigned and not stop.wait(0.05):
+            self._beat()
+            self._assign()
+        if not stop.is_set():
+            self._publish_again(stop)
+
+    def _assign(self) -> None:
+        partitions = frozenset(self._watch.end_offsets)
+        with self._database.connect() as connection:
+            offsets = load_offsets(connection, GROUP, self._settings.topic_prices)
+        self._source.follow(partitions, offsets)
+        self._vitals.positions = {index: offsets.get(index, 0) for index in partitions}
+
+    def _publish_again(self, stop: threading.Event) -> None:
+        """Publish what lies between Kafka's offset of the group and the store's, at least one."""
+        unsure = 0
+        for index, position in self._vitals.positions.items():
+            committed = self._source.committed(index)
+            unsure += 0 if committed is None else max(0, position - committed)
+        count = min(_MAX_REPUBLISHED, max(1, unsure))
+        with self._database.connect() as connection:
+            again = [
+                prediction
+                for key in list_series(connection)
+                for prediction in stored_predictions(connection, key, count)
+            ]
+        self._publisher.publish([self._message(item) for item in again], stop, self._beat)
+        self._source.acknowledge(self._vitals.positions)
+
+    def _turn(self, stop: threading.Event) -> None:
+        self._beat()
+        if frozenset(self._watch.end_offsets) - self._source.assigned:
+            self._assign()  # the topic has grown
+        records = self._source.poll()
+        arrived = self._vitals.clock.monotonic()
+        for start in range(0, len(records), _BATCH):
+            if stop.is_set():
+                return
+            self._process(records[start : start + _BATCH], arrived, stop)
+
+    def _process(self, records: Sequence[Any], arrived: float, stop: threading.Event) -> None:
+        taken = self._intake.take(records)
+        made: list[tuple[Tick, Prediction]] = []
+        for tick in taken.ticks:
+            prediction = self.engine.on_tick(tick, self._vitals.clock.now())
+            if prediction is not None:
+                made.append((tick, prediction))
+        self._commit(taken, [prediction for _, prediction in made])
+        messages = [self._message(prediction) for _, prediction in made] + taken.dead_letters
+        if self._publisher.publish(messages, stop, self._beat):
+            self._source.acknowledge(taken.offsets)
+            self._report(taken, made, arrived)
+
+    def _commit(self, taken: Taken, made: Sequence[Prediction]) -> None:
+        clock = self._vitals.clock
+        began = clock.monotonic()
+        with self._database.begin() as connection:
+            save_ticks(connection, taken.ticks)
+            save_predictions(connection, made)
+            for partition, offset in taken.offsets.items():
+                save_offset(connection, GROUP, self._settings.topic_prices, partition, offset)
+        self._metrics.commit_latency.observe(clock.monotonic() - began)
+        self._vitals.positions = self._vitals.positions | taken.offsets
+
+    def _message(self, prediction: Prediction) -> Message:
+        topic = self._settings.topic_predictions
+        return Message(topic, prediction.symbol.encode(), encode(prediction))
+
+    def _report(
+        self, taken: Taken, made: Sequence[tuple[Tick, Prediction]], arrived: float
+    ) -> None:
+        vitals = self._vitals
+        latency_s = vitals.clock.monotonic() - arrived
+        self._metrics.ticks.inc(len(taken.ticks))
+        vitals.ticks += len(taken.ticks)
+        if taken.ticks:
+            vitals.last_tick = taken.ticks[-1].receive_time
+        for tick, prediction in made:
+            self._metrics.latency.observe(latency_s)
+            vitals.latencies_s.append(latency_s)
+            vitals.scores += len(prediction.outcomes)
+            for outcome in prediction.outcomes:
+                self._metrics.scores.labels(outcome.horizon_s).inc()
+            if prediction.horizons:
+                vitals.predictions += 1
+                self._metrics.predictions.inc()
+                vitals.last_prediction = prediction.issue_time
+                _log_prediction(tick, prediction, latency_s)
+
+    def _beat(self) -> None:
+        self._vitals.beat = self._vitals.clock.monotonic()
+
+
+def _log_prediction(tick: Tick, prediction: Prediction, latency_s: float) -> None:
+    first = prediction.horizons[0]
+    _log.info(
+        f"Made prediction for timestamp {tick.receive_time.isoformat()}: "
+        f"Actual={prediction.reference_price:.2f}, Predicted={first.quantiles[MEDIAN]:.2f}",
+        symbol=tick.symbol,
+        feed=tick.feed,
+        horizon_s=first.horizon_s,
+        low=f"{first.quantiles[0]:.2f}",
+        high=f"{first.quantiles[-1]:.2f}",
+        model=prediction.model_version,
+        latency_ms=f"{latency_s * 1e3:.1f}",
+    )
