@@ -1,0 +1,1 @@
+"""The protocols of the three venues, each in a module of its own."""
