@@ -60,6 +60,12 @@ def daemon_of(members: Iterable[Member]) -> psutil.Process | None:
     return next((m.process for m in members if m.service == DAEMON), None)
 
 
+def answering_daemon(members: Iterable[Member]) -> psutil.Process | None:
+    """Return the supervisor when it lives and can answer, that is, unless it is frozen."""
+    daemon = daemon_of(members)
+    return daemon if daemon and not is_frozen(daemon) else None
+
+
 def orphans_of(members: Sequence[Member]) -> list[Member]:
     """Return the members that no living supervisor of this instance looks after."""
     daemon = daemon_of(members)

@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.instance_process import MARKER
+from ansible.module_utils.instance_process import DAEMON, MARKER, Member, find_members, is_frozen
 from ansible.module_utils.urls import open_url
 
 DOCUMENTATION = r"""
@@ -35,7 +35,7 @@ options:
   target: {description: What the user asked for., type: str, default: auto}
   targets: {description: Targets that this version can do., type: list, elements: str, required: true}
   ports: {description: Ports of the first instance by name., type: dict, required: true}
-  given_ports: {description: Ports that the user asked for., type: dict, default: {}}
+  given_ports: {description: Ports that the user asked for by C(NAME_port)., type: dict, default: {}}
   ops_services: {description: Services with two ops ports each; the order decides., type: list, elements: str, required: true}
   ops_base: {description: First ops port of the first instance., type: int, required: true}
   market_data: {description: What the user asked for; empty keeps what is recorded., type: str, default: ""}
@@ -90,12 +90,31 @@ def main() -> None:
     if faults:
         module.fail_json(msg="\n".join(faults))
     others = recorded_instances(directory)
-    plan = make_plan(options, directory, recorded, others)
+    members = find_members(str(directory)) if recorded else []
+    plan = {**make_plan(options, directory, recorded, others), **describe_mode(recorded, members)}
     if options["require_ports"]:
         faults = port_faults(plan["ports"], str(directory), options)
     if faults:
         module.fail_json(msg="\n".join(faults))
     module.exit_json(changed=False, plan=plan)
+
+
+def describe_mode(recorded: Mapping[str, Any], members: Iterable[Member]) -> dict[str, Any]:
+    """Return ``mode`` (absent, stopped, paused, services, running or damaged) and ``services``."""
+    found = list(members)
+    names = {member.service for member in found}
+    frozen = {member.service for member in found if is_frozen(member.process)}
+    if not recorded:
+        mode = "absent"
+    elif not found:
+        mode = "stopped"
+    elif DAEMON not in names:
+        mode = "damaged"
+    elif DAEMON in frozen:
+        mode = "paused" if names == frozen else "damaged"
+    else:
+        mode = "running" if names - {DAEMON, "zookeeper", "kafka"} else "services"
+    return {"mode": mode, "services": sorted(names)}
 
 
 def read_record(directory: Path) -> dict[str, Any]:
@@ -196,7 +215,8 @@ def make_plan(
         "market_data": market,
         "settings": settings,
         "slots": recorded.get("slots", {}),
-        "mode": recorded.get("mode", "absent"),
+        "endpoints": endpoints(ops_ports(options, block), recorded.get("slots", {})),
+        "known_offsets": recorded.get("known_offsets", {}),
         "record": record,
     }
 
@@ -267,14 +287,31 @@ def choose_block(
 def ports_of(options: Mapping[str, Any], recorded: Mapping[str, Any], block: int) -> dict[str, int]:
     """Return each named port: as given, else as recorded, else by block."""
     base = {name: int(port) + _PORT_STEP * block for name, port in options["ports"].items()}
-    given = {name: int(port) for name, port in options["given_ports"].items() if port is not None}
-    return {**base, **recorded.get("ports", {}), **given}
+    given = {
+        name.removesuffix("_port"): int(port)
+        for name, port in options["given_ports"].items()
+        if port is not None
+    }
+    kept = {name: port for name, port in recorded.get("ports", {}).items() if name in base}
+    return {**base, **kept, **given}
 
 
 def ops_ports(options: Mapping[str, Any], block: int) -> dict[str, list[int]]:
     """Return the two ops ports of each service, one for each slot."""
     first = options["ops_base"] + _PORT_STEP * block
     return {name: [first + 2 * i, first + 2 * i + 1] for i, name in enumerate(options["ops_services"])}
+
+
+def endpoints(ports: Mapping[str, list[int]], slots: Mapping[str, int]) -> dict[str, dict[str, Any]]:
+    """Return each service's active slot: its name for supervisorctl and its ops port."""
+    return {
+        name: {
+            "name": name,
+            "process": f"{name}:{name}_{slots.get(name, 0)}",
+            "ops_port": pair[int(slots.get(name, 0))],
+        }
+        for name, pair in ports.items()
+    }
 
 
 def port_faults(ports: Mapping[str, int], directory: str, options: Mapping[str, Any]) -> list[str]:
