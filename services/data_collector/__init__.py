@@ -1,0 +1,1 @@
+"""Collects one tick each second from the exchanges and delivers it to Kafka, losing none."""

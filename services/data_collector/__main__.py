@@ -1,0 +1,29 @@
+"""Entry point: ``python -m data_collector``."""
+
+import asyncio
+
+from common.clock import SystemClock
+from common.health import Health
+from common.lifecycle import run_service, stop_on_signals
+from common.log import configure_logging
+from common.ops import OpsServer
+from common.settings import load_settings
+from data_collector.app import Collector
+from data_collector.settings import CollectorSettings
+
+__all__ = ["main"]
+
+
+def main() -> int:
+    """Collect until SIGTERM."""
+    settings = load_settings(CollectorSettings)
+    configure_logging(settings.service_name, settings.log_level)
+    stop = stop_on_signals()
+    health = Health()
+    collector = Collector(settings, health, SystemClock(), stop)
+    with OpsServer(settings.ops_host, settings.ops_port, health):
+        return asyncio.run(collector.run())
+
+
+if __name__ == "__main__":
+    run_service(main)

@@ -1,0 +1,133 @@
+"""Where observations become records: assembled, judged, written to the spool, in that order."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from common.clock import Clock, to_micros
+from common.errors import InvalidMessageError
+from common.log import get_logger
+from common.wire import DeadLetter, Feed, Tick, Venue, decode, encode
+from data_collector import metrics
+from data_collector.assembly import Stamp, assemble, flow_since
+from data_collector.errors import AnswerError
+from data_collector.spool import Entry, Kind, Spool
+from data_collector.validation import Validator
+from data_collector.venues import Observation
+
+__all__ = ["Desk"]
+
+_MEMORY = 10_000  # records kept in memory while the disk takes none
+_PAYLOAD = 4_000  # characters of a refused answer that are kept
+
+_log = get_logger(__name__)
+
+
+class Desk:
+    """Owns the writing side of the spool; one thread of its own writes, in order."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        validator: Validator,
+        feed: Feed,
+        clock: Clock,
+        on_record: Callable[[], None],
+    ) -> None:
+        self._spool = spool
+        self._validator = validator
+        self._feed = feed
+        self._clock = clock
+        self._on_record = on_record
+        self._writer = ThreadPoolExecutor(1, "spool")
+        self._waiting: deque[Entry] = deque()
+        self._last_trade: dict[tuple[Venue, str], int] = {}
+        self.last_error = ""
+        self.last_ticks: dict[str, Tick] = {}
+
+    def resume(self) -> int:
+        """Learn from the spool what was accepted before; return the newest sequence, or -1."""
+        newest = -1
+        for entry in self._spool.newest():
+            if entry.kind is Kind.TICK:
+                try:
+                    tick = decode(entry.value, Tick)
+                except InvalidMessageError:
+                    continue  # written by a newer version; consumers will judge it
+                self._validator.resume(tick.symbol, tick.sequence)
+                newest = max(newest, tick.sequence)
+        return newest
+
+    async def accept(self, symbol: str, venue: Venue, seen: Observation, sequence: int) -> None:
+        """Spool the tick; raises `AnswerError` where it is refused."""
+        now = self._clock.now()
+        stamp = Stamp(venue, self._feed, sequence, now)
+        last = self._last_trade.get((venue, symbol))
+        tick = assemble(symbol, seen, stamp, flow_since(seen.trades, last))
+        refusal = self._validator.check(tick)
+        if refusal:
+            raise AnswerError(refusal.reason, refusal.detail, encode(tick))
+        if seen.trades:
+            self._last_trade[venue, symbol] = seen.trades[-1].trade_id
+        metrics.TICKS.labels(symbol, venue).inc()
+        metrics.EVENT_AGE.labels(venue).set((now - tick.event_time).total_seconds())
+        self.last_ticks[symbol] = tick
+        await self._write(Entry(Kind.TICK, symbol.encode(), encode(tick)))
+
+    async def reject(self, symbol: str, venue: Venue, error: AnswerError) -> None:
+        """Spool a dead letter with the reason."""
+        metrics.DEAD_LETTERS.labels(venue, error.reason).inc()
+        _log.warning("refused", symbol=symbol, venue=venue, reason=error.reason, why=error.detail)
+        letter = DeadLetter(
+            reason=error.reason,
+            detail=error.detail[:_PAYLOAD],
+            origin=f"data-collector:{venue}",
+            received_time=self._clock.now(),
+            payload=error.payload[:_PAYLOAD].decode(errors="replace"),
+            symbol=symbol,
+        )
+        await self._write(Entry(Kind.DEAD_LETTER, symbol.encode(), encode(letter)))
+
+    async def close(self) -> None:
+        """Write what waits; what the disk refuses even now is lost, loudly."""
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._write_waiting)
+        self._writer.shutdown()
+        if self._waiting:
+            _log.error("records lost: the disk takes none", records=len(self._waiting))
+
+    @property
+    def waiting(self) -> int:
+        """Return how many records are in memory only."""
+        return len(self._waiting)
+
+    @property
+    def newest_age_s(self) -> float | None:
+        """Return the seconds since the schedule of the newest tick."""
+        newest = max((tick.sequence for tick in self.last_ticks.values()), default=None)
+        return None if newest is None else (to_micros(self._clock.now()) - newest) / 1e6
+
+    async def _write(self, entry: Entry) -> None:
+        self._waiting.append(entry)
+        if len(self._waiting) > _MEMORY:
+            self._waiting.popleft()
+            metrics.SPOOL_DROPPED.inc()
+            _log.error("record lost: the disk takes none and memory is full")
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._write_waiting)
+        self._on_record()
+
+    def _write_waiting(self) -> None:
+        try:
+            while self._waiting:
+                self._spool.append(self._waiting[0])
+                self._waiting.popleft()
+        except OSError as error:
+            if not self.last_error:
+                _log.error("the disk takes no records, keeping them in memory", why=error.strerror)
+            self.last_error = str(error)
+        else:
+            if self.last_error:
+                _log.info("the disk takes records again")
+            self.last_error = ""
+        finally:
+            metrics.PENDING.set(len(self._waiting))

@@ -1,0 +1,75 @@
+"""The collector's metrics: this list is the documentation."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+__all__ = [
+    "ACTIVE",
+    "BREAKER_STATE",
+    "DEAD_LETTERS",
+    "DELIVERED",
+    "DELIVERY_FAILURES",
+    "DELIVERY_LATENCY",
+    "EVENT_AGE",
+    "MISSED_POLLS",
+    "PENDING",
+    "POLLS_IN_FLIGHT",
+    "POLL_LATENESS",
+    "REQUESTS",
+    "REQUEST_DURATION",
+    "SPOOL_BYTES",
+    "SPOOL_DROPPED",
+    "SPOOL_LOST_BYTES",
+    "SPOOL_RECORDS",
+    "TICKS",
+]
+
+ACTIVE = Gauge("data_collector_active", "1 if this process collects, 0 if it stands by")
+TICKS = Counter("data_collector_ticks", "Valid ticks written to the spool", ["symbol", "venue"])
+DEAD_LETTERS = Counter(
+    "data_collector_dead_letters", "Answers and ticks refused, by reason", ["venue", "reason"]
+)
+MISSED_POLLS = Counter(
+    "data_collector_missed_polls",
+    "Scheduled ticks that were not collected: no venue answered, too many polls in flight, or the "
+    "process did not run",
+    ["reason"],
+)
+POLL_LATENESS = Histogram(
+    "data_collector_poll_lateness_seconds",
+    "How long after its schedule a poll started",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1),
+)
+POLLS_IN_FLIGHT = Gauge("data_collector_polls_in_flight", "Polls that wait for an answer")
+REQUESTS = Counter(
+    "data_collector_requests",
+    "Requests to venues, by outcome: ok, retry, back_off, refused, unsupported, answer",
+    ["venue", "outcome"],
+)
+REQUEST_DURATION = Histogram(
+    "data_collector_request_duration_seconds",
+    "How long a venue took to answer",
+    ["venue"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+)
+BREAKER_STATE = Gauge(
+    "data_collector_breaker_state", "0 closed, 1 probing, 2 open, 3 refused for good", ["venue"]
+)
+EVENT_AGE = Gauge(
+    "data_collector_event_age_seconds", "Receive time minus event time of the last tick", ["venue"]
+)
+SPOOL_RECORDS = Gauge("data_collector_spool_records", "Records not yet acknowledged by Kafka")
+SPOOL_BYTES = Gauge("data_collector_spool_bytes", "Size of the spool on disk")
+SPOOL_DROPPED = Counter(
+    "data_collector_spool_dropped", "Records dropped unsent, oldest first, as there was no room"
+)
+SPOOL_LOST_BYTES = Counter(
+    "data_collector_spool_lost_bytes", "Bytes in the spool that were no whole record at recovery"
+)
+PENDING = Gauge("data_collector_unspooled", "Records in memory, as the disk takes none")
+DELIVERED = Counter("data_collector_delivered", "Records acknowledged by Kafka", ["topic"])
+DELIVERY_FAILURES = Counter("data_collector_delivery_failures", "Producers given up for a new one")
+DELIVERY_LATENCY = Histogram(
+    "data_collector_delivery_latency_seconds",
+    "From sending to Kafka's acknowledgement",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 10, 60),
+)

@@ -1,0 +1,182 @@
+"""One poll: ask the venues in their order until each symbol has a valid tick."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from common.clock import Clock
+from common.log import get_logger
+from common.wire import Venue
+from data_collector import metrics
+from data_collector.breaker import Breaker
+from data_collector.errors import AnswerError, UnsupportedSymbolError, VenueError
+from data_collector.rest import Outcome
+from data_collector.venues import Observation
+
+__all__ = ["Exchange", "Poller", "Times", "VenueClient"]
+
+_log = get_logger(__name__)
+
+
+class VenueClient(Protocol):
+    """A venue over REST or a stream."""
+
+    name: Venue
+
+    async def observe(self, symbols: Sequence[str], timeout_s: float) -> Mapping[str, Outcome]:
+        """Return for each of ``symbols`` what the venue says, or why it says nothing."""
+        ...
+
+    async def warm(self, timeout_s: float) -> None:
+        """Open a connection; raises `VenueError`."""
+        ...
+
+
+@dataclass
+class Exchange:
+    """A venue with its breaker and what is known of it."""
+
+    client: VenueClient
+    breaker: Breaker
+    unsupported: frozenset[str] = frozenset()
+    answered_at: float | None = None  # monotonic
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds: for one venue while another can still be asked, and for the whole poll."""
+
+    request_s: float
+    deadline_s: float
+
+
+# Takes (symbol, venue, observation, sequence); raises `AnswerError` where it is refused.
+Accept = Callable[[str, Venue, Observation, int], Awaitable[None]]
+# Takes (symbol, venue, error): an answer that goes to the dead-letter topic.
+Reject = Callable[[str, Venue, AnswerError], Awaitable[None]]
+
+
+class Poller:
+    """Fails over from venue to venue within one poll, and returns to the preferred one."""
+
+    def __init__(
+        self,
+        exchanges: Sequence[Exchange],
+        symbols: Sequence[str],
+        times: Times,
+        clock: Clock,
+        accept: Accept,
+        reject: Reject,
+    ) -> None:
+        self._exchanges = tuple(exchanges)
+        self._symbols = tuple(symbols)
+        self._times = times
+        self._clock = clock
+        self._accept = accept
+        self._reject = reject
+        self._probes: set[asyncio.Task[None]] = set()
+        self._used: dict[str, str] = {}
+
+    @property
+    def answered_at(self) -> float | None:
+        """Return the monotonic time of the newest good answer of any venue."""
+        return max((e.answered_at for e in self._exchanges if e.answered_at), default=None)
+
+    async def poll(self, sequence: int) -> None:
+        """Collect one tick for each symbol; what no venue gave is counted as missed."""
+        deadline = self._clock.monotonic() + self._times.deadline_s
+        missing = set(self._symbols)
+        candidates = self._candidates()
+        for position, exchange in enumerate(candidates):
+            asked = sorted(missing - exchange.unsupported)
+            left = deadline - self._clock.monotonic()
+            if not asked or left <= 0:
+                continue
+            last = position == len(candidates) - 1
+            limit = left if last else min(left, self._times.request_s)
+            missing -= await self._ask(exchange, asked, sequence, limit)
+            if not missing:
+                return
+        metrics.MISSED_POLLS.labels("no_answer").inc(len(missing))
+        _log.warning("no exchange gave a valid tick", sequence=sequence, symbols=sorted(missing))
+
+    async def close(self) -> None:
+        """End the probes that are under way."""
+        for probe in self._probes:
+            probe.cancel()
+        await asyncio.gather(*self._probes, return_exceptions=True)
+
+    def _candidates(self) -> list[Exchange]:
+        """Return whom to ask, in order; let others that are due be probed beside them."""
+        closed = [e for e in self._exchanges if e.breaker.state == "closed"]
+        due = [e for e in self._exchanges if e.breaker.probe_is_due]
+        for exchange in due:
+            exchange.breaker.begin_probe()
+            if closed:
+                probe = asyncio.create_task(self._probe(exchange))
+                self._probes.add(probe)
+                probe.add_done_callback(self._probes.discard)
+        return closed or due
+
+    async def _probe(self, exchange: Exchange) -> None:
+        """Ask as a poll would, and judge the venue by it; the answers are not used."""
+        asked = [s for s in self._symbols if s not in exchange.unsupported]
+        outcomes = await exchange.client.observe(asked, self._times.request_s)
+        errors = [each for each in outcomes.values() if isinstance(each, VenueError)]
+        self._judge(exchange, errors)
+
+    async def _ask(
+        self, exchange: Exchange, symbols: Sequence[str], sequence: int, limit_s: float
+    ) -> set[str]:
+        """Return the symbols for which ``exchange`` gave a tick that was accepted."""
+        venue = exchange.client.name
+        outcomes = await exchange.client.observe(symbols, limit_s)
+        accepted: set[str] = set()
+        errors: list[VenueError] = []
+        for symbol in symbols:
+            outcome = outcomes[symbol]
+            try:
+                if isinstance(outcome, VenueError):
+                    raise outcome
+                await self._accept(symbol, venue, outcome, sequence)
+                accepted.add(symbol)
+                self._note_source(symbol, venue)
+            except AnswerError as error:
+                await self._reject(symbol, venue, error)
+                errors.append(error)
+            except UnsupportedSymbolError as error:
+                exchange.unsupported |= {symbol}
+                _log.error("exchange has no such market", venue=venue, symbol=symbol, said=error)
+            except VenueError as error:
+                errors.append(error)
+        self._judge(exchange, errors)
+        return accepted
+
+    def _judge(self, exchange: Exchange, errors: Sequence[VenueError]) -> None:
+        if errors:
+            exchange.breaker.failed(errors[0])
+        else:
+            exchange.answered_at = self._clock.monotonic()
+            exchange.breaker.succeeded()
+
+    def _note_source(self, symbol: str, venue: Venue) -> None:
+        before = self._used.get(symbol)
+        if before != venue:
+            _log.info("collecting from", symbol=symbol, venue=venue, before=before)
+            self._used[symbol] = venue
+
+    def describe(self) -> dict[str, object]:
+        """Return for people which venue serves each symbol, and each venue's state."""
+        now = self._clock.monotonic()
+        return {
+            "sources": dict(self._used),
+            "exchanges": {
+                e.client.name: {
+                    **e.breaker.describe(),
+                    "unsupported": sorted(e.unsupported),
+                    "answered_s_ago": None if e.answered_at is None else now - e.answered_at,
+                }
+                for e in self._exchanges
+            },
+        }

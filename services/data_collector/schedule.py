@@ -1,0 +1,95 @@
+"""Polls on the second: a grid on the wall clock, so nothing drifts and replicas agree."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from common.clock import Clock, to_micros
+from common.log import get_logger
+from data_collector import metrics
+
+__all__ = ["Schedule"]
+
+_BEAT_S = 1.0  # the longest sleep at once, so that liveness is seen and clock steps are noticed
+
+_log = get_logger(__name__)
+
+
+class Schedule:
+    """Starts ``poll(sequence)`` at each multiple of ``interval_us``; never waits for one."""
+
+    def __init__(
+        self,
+        interval_us: int,
+        most_in_flight: int,
+        clock: Clock,
+        poll: Callable[[int], Awaitable[None]],
+    ) -> None:
+        self._interval = interval_us
+        self._most = most_in_flight
+        self._clock = clock
+        self._poll = poll
+        self._running: set[asyncio.Task[None]] = set()
+        self.beat_at = clock.monotonic()
+
+    async def run(self, last_sequence: int, stop: asyncio.Event) -> None:
+        """Poll until ``stop``; then return when the polls under way have ended.
+
+        The first poll is at once, for the present slot, unless ``last_sequence`` has it.
+        """
+        slot = max(self._slot_of_now(), last_sequence + self._interval)
+        slot -= slot % self._interval
+        while not stop.is_set():
+            await self._sleep_until(slot, stop)
+            if stop.is_set():
+                break
+            slot = self._skip_missed(slot)
+            self._start(slot)
+            slot += self._interval
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    def _slot_of_now(self) -> int:
+        now = to_micros(self._clock.now())
+        return now - now % self._interval
+
+    async def _sleep_until(self, slot: int, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            self.beat_at = self._clock.monotonic()
+            delay = (slot - to_micros(self._clock.now())) / 1e6
+            if delay <= 0:
+                return
+            try:
+                async with asyncio.timeout(min(delay, _BEAT_S)):
+                    await stop.wait()
+            except TimeoutError:
+                continue
+
+    def _skip_missed(self, slot: int) -> int:
+        """Return the slot of now; those before were missed while the process did not run."""
+        present = self._slot_of_now()
+        missed = (present - slot) // self._interval
+        if missed > 0:
+            metrics.MISSED_POLLS.labels("not_running").inc(missed)
+            _log.warning("polls missed, the process did not run", polls=missed)
+        return max(slot, present)
+
+    def _start(self, slot: int) -> None:
+        metrics.POLL_LATENESS.observe(max(0.0, (to_micros(self._clock.now()) - slot) / 1e6))
+        if len(self._running) >= self._most:
+            metrics.MISSED_POLLS.labels("in_flight").inc()
+            _log.warning("poll left out, too many wait for an answer", in_flight=self._most)
+            return
+        task = asyncio.create_task(self._guard(slot))
+        self._running.add(task)
+        metrics.POLLS_IN_FLIGHT.set(len(self._running))
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        metrics.POLLS_IN_FLIGHT.set(len(self._running))
+
+    async def _guard(self, slot: int) -> None:
+        try:
+            await self._poll(slot)
+        except Exception:  # noqa: BLE001 - the loop's edge: one poll must not end the others
+            metrics.MISSED_POLLS.labels("error").inc()
+            _log.exception("poll failed", sequence=slot)

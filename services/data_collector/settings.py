@@ -1,0 +1,79 @@
+"""What the collector is told by its environment."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, HttpUrl, field_validator, model_validator
+
+from common.settings import CommaSeparated, ServiceSettings, split_commas
+from data_collector.venues import ADAPTERS, Request
+
+__all__ = ["CollectorSettings"]
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class CollectorSettings(ServiceSettings):
+    """Durations in seconds, sizes in bytes; ``EXCHANGES`` is the failover order."""
+
+    service_name: str = "data-collector"
+    exchanges: CommaSeparated = ("coinbase", "binance", "kraken")
+    coinbase_rest_url: HttpUrl = HttpUrl("https://api.exchange.coinbase.com")
+    binance_rest_url: HttpUrl = HttpUrl("https://api.binance.com")
+    kraken_rest_url: HttpUrl = HttpUrl("https://api.kraken.com")
+    poll_interval_s: Annotated[float, Field(ge=0.01, le=60)] = 1.0
+    rate_limit_factor: Seconds = 1.0  # of the documented limits; more for a simulator without any
+    request_timeout_s: Seconds = 0.7  # while another venue can still be asked for this second
+    poll_deadline_s: Seconds = 2.5  # for all venues together
+    max_polls_in_flight: Annotated[int, Field(ge=1, le=100)] = 4
+    spool_dir: Path = Path("spool")
+    spool_fsync: Literal["always", "interval", "never"] = "interval"
+    spool_fsync_interval_s: Seconds = 1.0
+    spool_max_bytes: Annotated[int, Field(ge=1 << 20)] = 512 << 20
+    spool_segment_bytes: Annotated[int, Field(ge=1 << 12)] = 4 << 20
+    leader_lock_file: Path = Path("data-collector.lock")
+    stale_after_s: Seconds = 60.0
+    max_ahead_s: Seconds = 10.0  # event time ahead of ours: beyond this a clock is wrong
+    jump_sigmas: Seconds = 30.0  # multiples of the recent volatility
+    jump_floor: Annotated[float, Field(gt=0, lt=1)] = 0.02  # never refuse smaller relative jumps
+    jump_confirmations: Annotated[int, Field(ge=1)] = 3  # in a row at a new level: it is real
+
+    @field_validator("exchanges", mode="before")
+    @classmethod
+    def _split_exchanges(cls, value: object) -> object:
+        return split_commas(value)
+
+    @field_validator("exchanges")
+    @classmethod
+    def _known_exchanges(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in value if name not in ADAPTERS]
+        if unknown or not value or len(set(value)) != len(value):
+            raise ValueError(f"give each at most once, from: {', '.join(ADAPTERS)}")
+        return value
+
+    @field_validator("symbols")
+    @classmethod
+    def _some_symbols(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or len(set(value)) != len(value):
+            raise ValueError("give at least one symbol, each once, for example BTC-USD,ETH-USD")
+        return value
+
+    @model_validator(mode="after")
+    def _limits_allow_the_symbols(self) -> "CollectorSettings":
+        for name in self.exchanges:
+            if self.plan(name) is None:
+                raise ValueError(
+                    f"{len(self.symbols)} symbols each {self.poll_interval_s} s are more than "
+                    f"{name} allows: take fewer SYMBOLS, a longer POLL_INTERVAL_S, "
+                    f"or leave {name} out of EXCHANGES"
+                )
+        return self
+
+    def plan(self, venue: str) -> tuple[Request, ...] | None:
+        """Return the requests for each poll of ``venue``; None if they are more than it allows."""
+        budget_s = self.poll_interval_s * self.rate_limit_factor
+        return ADAPTERS[venue].plan(self.symbols, budget_s)
+
+    def rest_url(self, venue: str) -> str:
+        """Return where ``venue`` answers, without a slash at the end."""
+        return str(getattr(self, f"{venue}_rest_url")).rstrip("/")

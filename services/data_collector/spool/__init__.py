@@ -1,0 +1,6 @@
+"""A durable, bounded, ordered buffer on disk between the exchanges and Kafka."""
+
+from data_collector.spool.records import Entry, Kind
+from data_collector.spool.spool import Position, Record, Spool, SpoolOptions
+
+__all__ = ["Entry", "Kind", "Position", "Record", "Spool", "SpoolOptions"]

@@ -1,0 +1,60 @@
+"""Framing: ``length (4) | CRC32 (4) | body``, little endian; body: kind (1), key, value."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import NamedTuple
+
+__all__ = ["MAX_BODY", "Entry", "Kind", "frame", "scan"]
+
+_HEADER = struct.Struct("<II")
+MAX_BODY = 1 << 20  # Kafka's default limit for a message
+
+
+class Kind(IntEnum):
+    """What a record is, hence the topic it goes to."""
+
+    TICK = 0
+    DEAD_LETTER = 1
+
+
+class Entry(NamedTuple):
+    """One message to be delivered; ``key`` is at most 255 bytes."""
+
+    kind: Kind
+    key: bytes
+    value: bytes
+
+
+def frame(entry: Entry) -> bytes:
+    """Return the bytes of ``entry``; raises `ValueError` where it is too large."""
+    if len(entry.key) > 255:
+        raise ValueError(f"key of {len(entry.key)} bytes, at most 255 are possible")
+    body = bytes([entry.kind, len(entry.key)]) + entry.key + entry.value
+    if len(body) > MAX_BODY:
+        raise ValueError(f"record of {len(body)} bytes, at most {MAX_BODY} are possible")
+    return _HEADER.pack(len(body), zlib.crc32(body)) + body
+
+
+def scan(data: bytes) -> Iterator[tuple[int, Entry]]:
+    """Yield (offset of the end, entry) up to the first bytes that are no whole valid record."""
+    start = 0
+    while start + _HEADER.size <= len(data):
+        length, checksum = _HEADER.unpack_from(data, start)
+        end = start + _HEADER.size + length
+        if not 2 <= length <= MAX_BODY or end > len(data):
+            return
+        body = data[start + _HEADER.size : end]
+        entry = _parse(body) if zlib.crc32(body) == checksum else None
+        if entry is None:
+            return
+        yield end, entry
+        start = end
+
+
+def _parse(body: bytes) -> Entry | None:
+    kind, key_length = body[0], body[1]
+    if kind not in tuple(Kind) or 2 + key_length > len(body):
+        return None
+    return Entry(Kind(kind), body[2 : 2 + key_length], body[2 + key_length :])
