@@ -1,0 +1,304 @@
+"""Reads of the store: every one is bounded by a range and a limit, and follows a primary key.
+
+Times are microseconds since the Unix epoch. A tick's time is its ``sequence``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Double,
+    Integer,
+    Label,
+    Row,
+    and_,
+    cast,
+    func,
+    literal_column,
+    select,
+)
+
+from common.store.schema import predictions, scores, ticks
+from common.wire import HORIZONS_S
+
+__all__ = [
+    "QUANTILE_COLUMNS",
+    "Page",
+    "Series",
+    "count_rows",
+    "first_tick_time",
+    "latest_prediction",
+    "latest_score_time",
+    "latest_tick",
+    "select_bars",
+    "select_predictions",
+    "select_scores",
+    "select_ticks",
+    "sum_scores",
+]
+
+QUANTILE_COLUMNS = ("q025", "q100", "q250", "q500", "q750", "q900", "q975")
+
+
+@dataclass(frozen=True)
+class Series:
+    """Whose rows."""
+
+    feed: str
+    symbol: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """Rows with ``start <= time < end``, at most ``limit``, oldest or newest first."""
+
+    start: int
+    end: int
+    limit: int
+    newest_first: bool = False
+
+
+def _between(column: ColumnElement[int], page: Page) -> ColumnElement[bool]:
+    return and_(column >= page.start, column < page.end)
+
+
+def select_ticks(connection: Connection, series: Series, page: Page) -> Sequence[Row[Any]]:
+    """Return whole rows of ``ticks``."""
+    order = ticks.c.sequence.desc() if page.newest_first else ticks.c.sequence
+    return connection.execute(
+        select(ticks)
+        .where(ticks.c.feed == series.feed, ticks.c.symbol == series.symbol)
+        .where(_between(ticks.c.sequence, page))
+        .order_by(order)
+        .limit(page.limit)
+    ).all()
+
+
+def latest_tick(connection: Connection, series: Series) -> Row[Any] | None:
+    """Return the newest row of ``ticks``, if there is one."""
+    return connection.execute(
+        select(ticks)
+        .where(ticks.c.feed == series.feed, ticks.c.symbol == series.symbol)
+        .order_by(ticks.c.sequence.desc())
+        .limit(1)
+    ).first()
+
+
+def first_tick_time(connection: Connection, series: Series) -> int | None:
+    """Return the oldest sequence that is kept."""
+    oldest: int | None = connection.scalar(
+        select(func.min(ticks.c.sequence)).where(
+            ticks.c.feed == series.feed, ticks.c.symbol == series.symbol
+        )
+    )
+    return oldest
+
+
+def _bucket(column: ColumnElement[int], width_us: int) -> Label[int]:
+    # The remainder, since division differs between the databases.
+    return (column - column % width_us).label("bucket")
+
+
+def select_bars(
+    connection: Connection, series: Series, page: Page, width_us: int
+) -> Sequence[Row[Any]]:
+    """Return (bucket, open, high, low, close, mid, volume, ticks) for each bucket with ticks.
+
+    Prices are of the last trade, ``mid`` is the newest mid price of the bucket, ``volume`` what
+    takers bought and sold. Buckets are aligned to the epoch and none is invented.
+    """
+    bucket = _bucket(ticks.c.sequence, width_us)
+    volume = func.coalesce(cast(ticks.c.buy_volume, Double), 0.0) + func.coalesce(
+        cast(ticks.c.sell_volume, Double), 0.0
+    )
+    grouped = (
+        select(
+            bucket,
+            func.min(ticks.c.sequence).label("first"),
+            func.max(ticks.c.sequence).label("last"),
+            func.max(ticks.c.last_price).label("high"),
+            func.min(ticks.c.last_price).label("low"),
+            func.sum(volume).label("volume"),
+            func.count().label("ticks"),
+        )
+        .where(ticks.c.feed == series.feed, ticks.c.symbol == series.symbol)
+        .where(_between(ticks.c.sequence, page))
+        .group_by(literal_column("bucket"))
+        .order_by(
+            literal_column("bucket").desc() if page.newest_first else literal_column("bucket")
+        )
+        .limit(page.limit)
+        .subquery()
+    )
+    first, last = ticks.alias("first_tick"), ticks.alias("last_tick")
+
+    def same(table: Any, sequence: ColumnElement[int]) -> ColumnElement[bool]:
+        return and_(
+            table.c.feed == series.feed,
+            table.c.symbol == series.symbol,
+            table.c.sequence == sequence,
+        )
+
+    rows: Any = connection.execute(
+        select(
+            grouped.c.bucket,
+            first.c.last_price.label("open"),
+            grouped.c.high,
+            grouped.c.low,
+            last.c.last_price.label("close"),
+            last.c.mid_price.label("mid"),
+            grouped.c.volume,
+            grouped.c.ticks,
+        )
+        .join_from(grouped, first, same(first, grouped.c.first))
+        .join(last, same(last, grouped.c.last))
+        .order_by(grouped.c.bucket.desc() if page.newest_first else grouped.c.bucket)
+    ).all()
+    found: Sequence[Row[Any]] = rows
+    return found
+
+
+def select_predictions(
+    connection: Connection, series: Series, horizon_s: int, page: Page, step_us: int = 0
+) -> Sequence[Row[Any]]:
+    """Return rows of ``predictions`` by issue time, each with ``actual`` where its time has come.
+
+    With ``step_us`` only the first of each bucket of issue times is returned.
+    """
+    where = and_(
+        predictions.c.feed == series.feed,
+        predictions.c.symbol == series.symbol,
+        predictions.c.horizon_s == horizon_s,
+        _between(predictions.c.issue_time, page),
+    )
+    query = select(predictions, scores.c.actual).where(where)
+    if step_us:
+        bucket = _bucket(predictions.c.issue_time, step_us)
+        chosen = (
+            select(func.min(predictions.c.issue_time).label("issue_time"), bucket)
+            .where(where)
+            .group_by(literal_column("bucket"))
+            .subquery()
+        )
+        query = query.join(chosen, predictions.c.issue_time == chosen.c.issue_time)
+    query = query.outerjoin(
+        scores,
+        and_(
+            scores.c.feed == predictions.c.feed,
+            scores.c.symbol == predictions.c.symbol,
+            scores.c.horizon_s == predictions.c.horizon_s,
+            scores.c.target_time == predictions.c.target_time,
+            scores.c.issue_time == predictions.c.issue_time,
+        ),
+    )
+    order = predictions.c.issue_time.desc() if page.newest_first else predictions.c.issue_time
+    return connection.execute(query.order_by(order).limit(page.limit)).all()
+
+
+def latest_prediction(connection: Connection, series: Series) -> Sequence[Row[Any]]:
+    """Return the rows of the newest prediction, one for each horizon, shortest first."""
+    own = and_(predictions.c.feed == series.feed, predictions.c.symbol == series.symbol)
+    newest = (
+        select(func.max(predictions.c.issue_time))
+        .where(own, predictions.c.horizon_s == HORIZONS_S[0])
+        .scalar_subquery()
+    )
+    return connection.execute(
+        select(predictions)
+        # Named horizons, so that each is one look-up by the primary key.
+        .where(own, predictions.c.horizon_s.in_(HORIZONS_S), predictions.c.issue_time == newest)
+        .order_by(predictions.c.horizon_s)
+    ).all()
+
+
+def _of_horizon(series: Series, horizon_s: int) -> ColumnElement[bool]:
+    return and_(
+        scores.c.feed == series.feed,
+        scores.c.symbol == series.symbol,
+        scores.c.horizon_s == horizon_s,
+    )
+
+
+def select_scores(
+    connection: Connection, series: Series, horizon_s: int, page: Page
+) -> Sequence[Row[Any]]:
+    """Return whole rows of ``scores`` by target time."""
+    order = scores.c.target_time.desc() if page.newest_first else scores.c.target_time
+    return connection.execute(
+        select(scores)
+        .where(_of_horizon(series, horizon_s), _between(scores.c.target_time, page))
+        .order_by(order)
+        .limit(page.limit)
+    ).all()
+
+
+def latest_score_time(connection: Connection, series: Series, horizon_s: int) -> int | None:
+    """Return the newest target time that was scored."""
+    newest: int | None = connection.scalar(
+        select(func.max(scores.c.target_time)).where(_of_horizon(series, horizon_s))
+    )
+    return newest
+
+
+def sum_scores(
+    connection: Connection, series: Series, horizon_s: int, page: Page, width_us: int
+) -> Sequence[Row[Any]]:
+    """Return sums over each bucket of target times: the parts that any mean is made of.
+
+    Columns: bucket, n, error (actual - predicted), absolute, squared, crps, crps_last_value,
+    crps_baseline, inside_50, inside_80, inside_95, width_95.
+    """
+    error = scores.c.actual - scores.c.predicted
+
+    def count(column: ColumnElement[bool]) -> ColumnElement[int]:
+        return func.sum(cast(column, Integer))
+
+    bucket = _bucket(scores.c.target_time, width_us)
+    return connection.execute(
+        select(
+            bucket,
+            func.count().label("n"),
+            func.sum(error).label("error"),
+            func.sum(func.abs(error)).label("absolute"),
+            func.sum(error * error).label("squared"),
+            func.sum(scores.c.crps).label("crps"),
+            func.sum(scores.c.crps_last_value).label("crps_last_value"),
+            func.sum(scores.c.crps_baseline).label("crps_baseline"),
+            count(scores.c.inside_50).label("inside_50"),
+            count(scores.c.inside_80).label("inside_80"),
+            count(scores.c.inside_95).label("inside_95"),
+            func.sum(scores.c.width_95).label("width_95"),
+        )
+        .where(_of_horizon(series, horizon_s), _between(scores.c.target_time, page))
+        .group_by(literal_column("bucket"))
+        .order_by(literal_column("bucket"))
+        .limit(page.limit)
+    ).all()
+
+
+_COUNTED = {
+    "ticks": (ticks, ticks.c.sequence),
+    "predictions": (predictions, predictions.c.issue_time),
+    "scores": (scores, scores.c.target_time),
+}
+
+
+def count_rows(
+    connection: Connection, table_name: str, series: Series, horizon_s: int | None, after: int
+) -> tuple[int, int]:
+    """Return (how many rows of a series are above the time ``after``, the newest time).
+
+    ``table_name`` is ticks (no horizon), predictions or scores; so a count can be kept up to date
+    by asking for what is new.
+    """
+    table, column = _COUNTED[table_name]
+    query = select(func.count(), func.max(column)).where(
+        table.c.feed == series.feed, table.c.symbol == series.symbol, column > after
+    )
+    if horizon_s is not None:
+        query = query.where(table.c.horizon_s == horizon_s)
+    row = connection.execute(query).one()
+    return int(row[0]), int(row[1] or after)

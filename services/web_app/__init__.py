@@ -1,0 +1,1 @@
+"""The page and the API: history from the store, live data from Kafka, server-sent events."""

@@ -1,0 +1,116 @@
+"""gunicorn, run from Python: one worker with a thread for each stream and some for requests.
+
+One worker, because the live data are read once for each process; threads, because what they do is
+to wait. gunicorn's own linger keeps idle connections for 2 s after SIGTERM and answers what comes
+on them with ``Connection: close``, so that no client's request is cut.
+"""
+
+import logging
+import threading
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
+from gunicorn.workers.gthread import ThreadWorker
+
+from common.lifecycle import STOP_BUDGET_S
+from common.log import configure_logging, get_logger
+from common.settings import load_settings
+from web_app.settings import REQUEST_THREADS, WebSettings
+
+__all__ = ["WebServer", "main"]
+
+_KEEPALIVE_S = 75
+_WORKER_SILENCE_S = 60
+_BACKLOG = 1024
+
+
+def main() -> int:
+    """Serve until SIGTERM; raises `common.errors.ConfigurationError` before anything starts."""
+    settings = load_settings(WebSettings)
+    configure_logging(settings.service_name, settings.log_level)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it names each of its plugins
+    if not settings.vendor_dir.is_dir():
+        get_logger(__name__).warning(
+            "the charting library is missing: the page shows how to install it, the API works",
+            frontend_dir=str(settings.vendor_dir.parent),
+        )
+    WebServer(settings).run()
+    return 0
+
+
+class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
+    """gunicorn's master; everything else is imported and started in the worker."""
+
+    def __init__(self, settings: WebSettings) -> None:
+        self._settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Set gunicorn's options; called by gunicorn."""
+        threads = self._settings.web_max_streams + REQUEST_THREADS
+        options: dict[str, Any] = {
+            "bind": [self._settings.bind],
+            "workers": 1,
+            "worker_class": _Worker,
+            "threads": threads,
+            "worker_connections": 4 * threads,
+            "keepalive": _KEEPALIVE_S,
+            "graceful_timeout": int(STOP_BUDGET_S) - 1,
+            "timeout": _WORKER_SILENCE_S,
+            "backlog": _BACKLOG,
+            "logger_class": _Logger,
+            "loglevel": self._settings.log_level.lower(),
+            "proc_name": self._settings.service_name,
+            "control_socket_disable": True,
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """Return the application; called by gunicorn in the worker."""
+        from web_app.application import create_app
+        from web_app.runtime import Runtime
+
+        runtime = Runtime(self._settings)
+        runtime.start()
+        app = create_app(runtime)
+        app.extensions["runtime"] = runtime
+        return app
+
+
+class _Worker(ThreadWorker):  # type: ignore[misc]
+    """Ends the streams when the stop begins, so that their clients go to the other slot at once."""
+
+    def init_process(self) -> None:
+        self._stopping = threading.Event()
+        super().init_process()
+
+    def run(self) -> None:
+        runtime = self.wsgi.extensions["runtime"]
+        # A signal handler must not wait for locks that other threads hold, hence this thread.
+        watcher = threading.Thread(target=self._drain_on_stop, args=(runtime,), daemon=True)
+        watcher.start()
+        # On a shared socket the other slot serves meanwhile; alone, the backlog keeps the callers.
+        runtime.wait_until_ready(self._stopping, self.notify)
+        try:
+            super().run()
+        finally:
+            runtime.stop()
+
+    def _drain_on_stop(self, runtime: Any) -> None:
+        self._stopping.wait()
+        runtime.drain()
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        self._stopping.set()
+        super().handle_exit(sig, frame)
+
+
+class _Logger(Logger):  # type: ignore[misc]
+    """gunicorn's messages through the process's own handlers; no access log."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
