@@ -40,6 +40,11 @@ def venv_hash(requirements: Path) -> str:
     return hashlib.sha256(requirements.read_bytes() + version.encode()).hexdigest()[:_HASH_LENGTH]
 
 
+def content_hash(file: Path) -> str:
+    """Return the hash of one file."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:_HASH_LENGTH]
+
+
 def is_complete(layer: Path) -> bool:
     """Return whether a layer was finished."""
     return (layer / MARKER).exists()

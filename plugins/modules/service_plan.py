@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.layer import code_hash, is_complete, venv_hash
+from ansible.module_utils.layer import code_hash, content_hash, is_complete, venv_hash
 from ansible.module_utils.supervisor_rpc import RUNNING_STATES, program_states
 
 DOCUMENTATION = r"""
@@ -40,6 +40,7 @@ author: ["bitcoin-prediction"]
 RETURN = r"""
 services: {description: One mapping for each service; see C(action)., type: list, returned: always}
 missing_venvs: {description: Dependency layers that must be made., type: list, returned: always}
+missing_assets: {description: Layers of other files (JavaScript) that must be made., type: list, returned: always}
 missing_code: {description: Code layers that must be made., type: list, returned: always}
 """
 
@@ -76,6 +77,7 @@ def main() -> None:
         services=plans,
         missing_venvs=_missing(plans, "venv"),
         missing_code=_missing(plans, "code"),
+        missing_assets=_missing([plan for plan in plans if plan["assets"]], "assets"),
     )
 
 
@@ -85,15 +87,17 @@ def plan_service(
     """Return the service with its release, the slot it belongs into, and what to do.
 
     ``action``: none, start (the slot is not running), switch (the other slot takes over).
+    ``refill``: the slot's ``env`` does not hold this release yet.
     """
     service, active = options["catalogue"][name], int(options["active"].get(name, 0))
     ops_ports = options["ops_ports"][name]
     held = read_environment(Path(options["slots_dir"], name, str(active), "env"))
     wanted = wanted_release(name, options)
-    if options["keep_release"] and release_usable(held):
+    if options["keep_release"] and release_usable(held, Path(options["layers"])):
         wanted = release_of(held)
     running = [slot for slot in (0, 1) if states.get(process_name(name, slot)) in RUNNING_STATES]
     action, slot = decide(active, running, same=release_of(held) == wanted)
+    environment = {**wanted, "SLOT": str(slot), "OPS_PORT": str(ops_ports[slot])}
     return {
         "name": name,
         "package": service["package"],
@@ -102,8 +106,11 @@ def plan_service(
         "packages": [*options["shared"], service["package"]],
         "code": wanted["CODE_LAYER"],
         "venv": wanted["VENV_LAYER"],
-        "environment": {**wanted, "SLOT": str(slot), "OPS_PORT": str(ops_ports[slot])},
+        "assets": wanted.get(service.get("assets", {}).get("variable", "")),
+        "assets_module": service.get("assets", {}).get("module"),
+        "environment": environment,
         "action": action,
+        "refill": environment != read_environment(Path(options["slots_dir"], name, str(slot), "env")),
         "active": active,
         "slot": slot,
         "stray": [other for other in running if other != active],
@@ -125,6 +132,10 @@ def wanted_release(name: str, options: Mapping[str, Any]) -> dict[str, str]:
     sources, layers = Path(options["sources"]), Path(options["layers"])
     package = options["catalogue"][name]["package"]
     environment = {**options["environment"], **options["catalogue"][name]["environment"]}
+    assets = options["catalogue"][name].get("assets")
+    if assets:
+        lock = content_hash(sources / assets["lock"])
+        environment[assets["variable"]] = layers / "assets" / f"{name}-{lock}"
     code = code_hash(sources, [*options["shared"], package])
     venv = venv_hash(sources / package / "requirements.txt")
     return {
@@ -141,10 +152,10 @@ def release_of(environment: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in environment.items() if key not in _OF_THE_SLOT}
 
 
-def release_usable(environment: Mapping[str, str]) -> bool:
-    """Return whether both layers that an environment names are complete."""
-    layers = [environment.get(key) for key in ("CODE_LAYER", "VENV_LAYER")]
-    return all(layer and is_complete(Path(layer)) for layer in layers)
+def release_usable(environment: Mapping[str, str], layers: Path) -> bool:
+    """Return whether an environment names layers, and all of them are complete."""
+    named = {value for value in environment.values() if layers in Path(value).parents}
+    return bool(named) and all(is_complete(Path(layer)) for layer in named)
 
 
 def read_environment(file: Path) -> dict[str, str]:
@@ -164,7 +175,7 @@ def process_name(service: str, slot: int) -> str:
 def _missing(plans: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     """Return each incomplete layer once."""
     found = {plan[kind]: plan for plan in plans if not is_complete(Path(plan[kind]))}
-    keys = ("name", "requirements", "packages")
+    keys = ("name", "requirements", "packages", "code", "venv", "assets_module")
     return [{"path": path, **{key: plan[key] for key in keys}} for path, plan in found.items()]
 
 
