@@ -1,0 +1,1 @@
+"""A small read-only view of Kafka: brokers, topics, messages and consumer groups."""
