@@ -1,5 +1,6 @@
 """The service: everything is made here, then it waits as standby and works as the active one."""
 
+import logging
 import threading
 from functools import partial
 
@@ -9,9 +10,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bitcoin_forecast_app.broker_watch import BrokerWatch
 from bitcoin_forecast_app.metrics import Metrics
+from bitcoin_forecast_app.registry import Registry
 from bitcoin_forecast_app.settings import ForecastSettings
-from bitcoin_forecast_app.status import make_health
+from bitcoin_forecast_app.status import describe, make_health
 from bitcoin_forecast_app.stream import Publisher, TickSource
+from bitcoin_forecast_app.supervision import Supervision
+from bitcoin_forecast_app.training import Trainer
 from bitcoin_forecast_app.vitals import Vitals
 from bitcoin_forecast_app.worker import GROUP, Worker
 from common.clock import SystemClock
@@ -37,6 +41,7 @@ def main() -> int:
     """Run until SIGTERM or SIGINT; 0 after a clean stop, 1 where the store is too new."""
     settings = load_settings(ForecastSettings)
     configure_logging(settings.service_name, settings.log_level)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     stop = stop_on_signals()
     database = make_engine(settings.database_url)
     try:
@@ -72,17 +77,23 @@ def _serve(settings: ForecastSettings, database: Database, stop: threading.Event
     publisher = Publisher(partial(make_producer, servers, name), metrics)
     source = TickSource(make_consumer(servers, name, group_id=GROUP), settings.topic_prices)
     worker = Worker(settings, database, source, publisher, watch, metrics, vitals)
+    registry = Registry(settings.model_dir, settings.feed)
+    trainer = Trainer(settings, clock, metrics)
+    supervision = Supervision(worker, registry, trainer, metrics, clock)
     health = make_health(database, watch, worker, vitals, metrics)
+    health.status = partial(describe, health, watch, worker, vitals, registry, trainer)
     lock = LeaderLock(settings.leader_lock_file)
     watch.start()
     with OpsServer(settings.ops_host, settings.ops_port, health) as ops:
+        supervision.load_model()
         _log.info("ready as standby", ops_port=ops.port, ticks_known=_warm(worker))
         publisher.warm([settings.topic_predictions, settings.topic_dlq])
-        if _wait_for_lead(lock, worker, vitals, stop):
+        if _wait_for_lead(lock, worker, supervision, vitals, stop):
             health.role = "active"
             metrics.active.set(1)
             _log.info("active")
-            worker.run(stop, lambda: None)
+            worker.run(stop, supervision)
+            trainer.stop()
             _close(source, publisher, vitals)
         watch.stop()
         lock.close()
@@ -96,7 +107,13 @@ def _warm(worker: Worker) -> int:
         return 0
 
 
-def _wait_for_lead(lock: LeaderLock, worker: Worker, vitals: Vitals, stop: threading.Event) -> bool:
+def _wait_for_lead(
+    lock: LeaderLock,
+    worker: Worker,
+    supervision: Supervision,
+    vitals: Vitals,
+    stop: threading.Event,
+) -> bool:
     """Stay warm until the lock is ours; return whether it is."""
     turn = 0
     while not lock.try_acquire():
@@ -105,6 +122,7 @@ def _wait_for_lead(lock: LeaderLock, worker: Worker, vitals: Vitals, stop: threa
         vitals.beat = vitals.clock.monotonic()
         turn += 1
         if turn % _STANDBY_REFRESH_TURNS == 0:
+            supervision.load_model()
             _warm(worker)
     return True
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from bitcoin_forecast_app.forecaster import Forecaster
+from bitcoin_forecast_app.model import Model
 from bitcoin_forecast_app.observation import SECOND_US, Observation, observe_tick
 from bitcoin_forecast_app.outcome import make_prediction
 from common.clock import to_micros
@@ -34,12 +35,21 @@ class Engine:
     forecasters: dict[Key, Forecaster] = field(default_factory=dict)
     ignored: Counter[str] = field(default_factory=Counter)
     _sequences: dict[Key, int] = field(default_factory=dict)
+    _models: dict[str, Model | None] = field(default_factory=dict)
     _issued_us: int = 0
+
+    def use(self, feed: str, model: Model | None) -> None:
+        """Forecast every series of ``feed`` with ``model`` from now on."""
+        self._models[feed] = model
+        for key, forecaster in self.forecasters.items():
+            if key.feed == feed:
+                forecaster.use(model)
 
     def forecaster(self, key: Key) -> Forecaster:
         """Return the forecaster of a series, a new one at first."""
         if key not in self.forecasters:
             self.forecasters[key] = Forecaster()
+            self.forecasters[key].use(self._models.get(key.feed))
         return self.forecasters[key]
 
     def last_sequence(self, key: Key) -> int:

@@ -1,20 +1,32 @@
 """The forecaster of one symbol: pure, the same live, at warm start and in the backtest."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
-from bitcoin_forecast_app.baseline import EwmaVolatility, baseline_quantiles
-from bitcoin_forecast_app.distribution import PUBLISHED
-from bitcoin_forecast_app.observation import SECOND_US, Observation
-from bitcoin_forecast_app.settlement import Issue, Settled, Settlement
+from bitcoin_forecast_app.baseline import SQRT_HORIZONS
+from bitcoin_forecast_app.combine import Combination
+from bitcoin_forecast_app.conformal import Calibration
+from bitcoin_forecast_app.distribution import MEDIAN_LEVEL, PUBLISHED, T4_QUANTILES
+from bitcoin_forecast_app.empirical import EmpiricalShape
+from bitcoin_forecast_app.features import ODD, VOLATILITY_HALF_LIVES_S, FeatureTracker
+from bitcoin_forecast_app.har import HarVolatility
+from bitcoin_forecast_app.mean import OnlineMean
+from bitcoin_forecast_app.median import MedianGuard
+from bitcoin_forecast_app.model import NO_MODEL, Model
+from bitcoin_forecast_app.observation import Observation
+from bitcoin_forecast_app.settlement import Context, Issue, Settled, Settlement
 from common.wire import HORIZONS_S
 
-__all__ = ["BASELINE_VERSION", "Forecaster"]
+__all__ = ["EXPERTS", "Forecaster"]
 
-BASELINE_VERSION = "baseline-ewma-t4"
+EXPERTS: Final = ("ewma_t4", "har_empirical", "book_empirical", "network")
+
+_PRIOR: Final = np.array([1.0, 1.0, 1.0, 2.0])
+_KINDS: Final = 3  # of books: balanced, leaning, one-sided
+_IMBALANCE: Final = ODD.index("imbalance")
 
 
 @dataclass
@@ -22,25 +34,51 @@ class Forecaster:
     """State of one symbol; call `observe` with each observation in order, then maybe `forecast`."""
 
     settlement: Settlement = field(default_factory=Settlement)
+    model: Model | None = None
     observed: int = 0
+    tracker: FeatureTracker = field(default_factory=FeatureTracker)
     _last: Observation | None = None
-    _volatility: EwmaVolatility = field(default_factory=EwmaVolatility)
+    _har: HarVolatility = field(default_factory=lambda: HarVolatility(len(VOLATILITY_HALF_LIVES_S)))
+    _shape: EmpiricalShape = field(default_factory=EmpiricalShape)
+    _book_shape: EmpiricalShape = field(default_factory=lambda: EmpiricalShape(_KINDS))
+    _mean: OnlineMean = field(default_factory=OnlineMean)
+    _guard: MedianGuard = field(default_factory=MedianGuard)
+    _calibration: Calibration = field(default_factory=Calibration)
+    _combination: Combination = field(default_factory=lambda: Combination(_PRIOR[:-1]))
 
     @property
     def last(self) -> Observation | None:
         """Return the newest observation."""
         return self._last
 
+    @property
+    def weights(self) -> dict[str, list[float]]:
+        """Return the mean weight over levels of each expert, by horizon."""
+        means = self._combination.weights.mean(axis=2)
+        return {
+            name: [round(float(w), 3) for w in row]
+            for name, row in zip(EXPERTS, means, strict=False)
+        }
+
+    def use(self, model: Model | None) -> None:
+        """Forecast with another model from now on; the experts' weights start anew."""
+        self.model = model
+        self._combination = Combination(_PRIOR if model else _PRIOR[:-1])
+        self._mean = OnlineMean(model.mean_normal, model.mean_moment) if model else OnlineMean()
+
     def observe(self, current: Observation) -> list[Settled]:
         """Take in ``current``, later than the last; return the forecasts that it settles."""
         previous, self._last = self._last, current
         self.observed += 1
+        continues = previous is not None and self.settlement.broken(previous, current) is None
+        self.tracker.update(current, continues=continues)
         if previous is None:
             return []
-        if self.settlement.broken(previous, current) is None:
-            elapsed_s = (current.time_us - previous.time_us) / SECOND_US
-            self._volatility.update(math.log(current.mid / previous.mid), elapsed_s)
-        return list(self.settlement.settle(previous, current))
+        settled = list(self.settlement.settle(previous, current))
+        for item in settled:
+            if item.issue.context is not None:
+                self._learn(item.issue.context, item)
+        return settled
 
     def forecast(self, issue_us: int, horizons: Sequence[int] | None = None) -> Issue:
         """Return the forecast from the last observation, not yet waiting for its outcomes.
@@ -48,19 +86,70 @@ class Forecaster:
         ``horizons`` are indexes into `HORIZONS_S`; all of them when it is None.
         """
         assert self._last is not None
+        context = self._context()
         reference = self._last.mid
-        returns = baseline_quantiles(self._volatility.per_second)
-        prices = reference * np.exp(returns[:, PUBLISHED])
+        combined = self._combination.combine(context.experts)
+        final = self._calibration.apply(self._guard.apply(combined))
+        sigma = context.sigma[:, None]
+        # Prices move in steps: what is nearer to no move than half of one is no move.
+        final[np.abs(final) * sigma < self.tracker.price_step / reference / 2] = 0.0
+        context.median, context.final = combined[:, MEDIAN_LEVEL], final
+        returns = final[:, PUBLISHED] * sigma
+        mean = self._mean.predict(context.odd) * context.sigma
         return Issue(
             observation=self._last,
             issue_us=issue_us,
-            model_version=BASELINE_VERSION,
-            mean=np.full(len(HORIZONS_S), reference),
-            quantiles=prices,
-            baseline=prices,
+            model_version=self.model.version if self.model else NO_MODEL,
+            mean=reference * np.exp(mean),
+            quantiles=reference * np.exp(returns),
+            baseline=reference * np.exp(T4_QUANTILES[PUBLISHED] * sigma),
             horizons=tuple(range(len(HORIZONS_S)) if horizons is None else horizons),
+            context=context,
         )
 
     def await_outcomes(self, issue: Issue) -> None:
         """Let an issued forecast be scored when its target times come."""
         self.settlement.add(issue)
+
+    def _context(self) -> Context:
+        """Return every expert's view, in units of the baseline's volatility over the horizon."""
+        tracker = self.tracker
+        sigma = tracker.sigma.per_second
+        ratios = np.array([(v.per_second / sigma) ** 2 for v in tracker.volatilities])
+        ratios = np.clip(ratios, 0.0, 10.0)
+        har = self._har.scale(ratios)
+        imbalance = float(tracker.odd[_IMBALANCE])
+        kind = min(_KINDS - 1, int(abs(imbalance) * _KINDS))
+        book = self._book_shape.quantiles(kind)
+        if imbalance < 0:
+            book = -book[:, ::-1]
+        experts = [
+            np.broadcast_to(T4_QUANTILES, book.shape),
+            har[:, None] * self._shape.quantiles(0),
+            har[:, None] * book,
+        ]
+        if self.model is not None:
+            experts.append(self.model.network(tracker.even, tracker.odd))
+        return Context(
+            sigma=sigma * SQRT_HORIZONS,
+            experts=np.stack(experts),
+            ratios=ratios,
+            har=har,
+            kind=kind,
+            side=-1.0 if imbalance < 0 else 1.0,
+            odd=tracker.odd.copy(),
+        )
+
+    def _learn(self, context: Context, item: Settled) -> None:
+        index = item.index
+        moved = float(np.log(item.actual / item.issue.observation.mid))
+        outcome = moved / float(context.sigma[index])
+        self._har.learn(index, context.ratios, outcome * outcome)
+        self._shape.learn(index, 0, outcome / context.har[index])
+        self._book_shape.learn(index, context.kind, context.side * outcome / context.har[index])
+        self._mean.learn(index, context.odd, outcome)
+        if len(context.experts) == len(self._combination.weights):
+            self._combination.learn(index, context.experts[:, index], outcome)
+        if context.final is not None and context.median is not None:
+            self._guard.learn(index, float(context.median[index]), outcome)
+            self._calibration.learn(index, context.final[index], outcome)

@@ -17,13 +17,32 @@ TOLERANCE_US = SECOND_US // 4
 _MAX_WAITING = 4 * 3600  # per horizon; beyond it the oldest are dropped and counted
 
 
+@dataclass(slots=True)
+class Context:
+    """What the online learners need when an outcome comes; in units of ``sigma``.
+
+    ``sigma`` is the baseline's volatility over each horizon, (horizons,); ``experts`` is (experts,
+    horizons, levels), ``median`` (horizons,) and ``final`` (horizons, levels); ``har`` scales
+    ``sigma``; ``side`` is the side on which the book leaned, ``kind`` how much.
+    """
+
+    sigma: Array
+    experts: Array
+    ratios: Array
+    har: Array
+    kind: int
+    side: float
+    odd: Array
+    median: Array | None = None
+    final: Array | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Issue:
     """One forecast for all horizons, as issued at ``issue_us`` from ``observation``.
 
     ``mean`` is (horizons,) and ``quantiles`` and ``baseline`` are (horizons, published levels), in
-    the quote currency. ``horizons`` are the indexes that were issued. ``returns`` holds what the
-    online learners need at settlement: (experts, horizons, levels) in log returns.
+    the quote currency. ``horizons`` are the indexes that were issued.
     """
 
     observation: Observation
@@ -33,7 +52,7 @@ class Issue:
     quantiles: Array
     baseline: Array
     horizons: tuple[int, ...]
-    returns: Array | None = None
+    context: Context | None = None
 
     def target_us(self, index: int) -> int:
         """Return the target time of the horizon at ``index``."""

@@ -1,19 +1,26 @@
 """Probes and the `/status` document."""
 
+from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 from sqlalchemy import Engine as Database
 
 from bitcoin_forecast_app.broker_watch import BrokerWatch
 from bitcoin_forecast_app.metrics import Metrics
+from bitcoin_forecast_app.model import NO_MODEL
+from bitcoin_forecast_app.registry import Registry
+from bitcoin_forecast_app.scoreboard import WINDOWS_S
+from bitcoin_forecast_app.training import Trainer
 from bitcoin_forecast_app.vitals import Vitals
 from bitcoin_forecast_app.worker import Worker
 from common.health import Check, Health
 from common.store.writer import save_offset
 
-__all__ = ["make_health"]
+__all__ = ["describe", "make_health"]
 
 _STALLED_S = 20.0  # above the longest wait on the database or an acknowledgement
+_MANIFEST = ("version", "trained_at", "window", "rows", "scores", "promoted", "reason", "code")
 
 
 def make_health(
@@ -24,7 +31,6 @@ def make_health(
     metrics: Metrics,
 ) -> Health:
     """Return the health of a standby; its role changes when it becomes the active one."""
-    health = Health(role="standby")
 
     def loop() -> Check:
         silent_s = vitals.clock.monotonic() - vitals.beat
@@ -33,11 +39,16 @@ def make_health(
     def working() -> Check:
         return Check(ok=not vitals.error, detail=vitals.error or "no error")
 
-    health.live = {"loop": loop}
-    health.ready = {"store": _store_probe(database), "kafka": watch.check, "work": working}
-    health.status = lambda: _status(health, watch, worker, vitals, metrics)
     metrics.lag.set_function(lambda: watch.lag(vitals.positions))
-    return health
+    for reason in ("gap", "venue", "unseen", "overflow"):
+        metrics.unscored.labels(reason).set_function(partial(_count_unscored, worker, reason))
+    for reason in ("repeated", "reordered", "stale", "series"):
+        metrics.ignored.labels(reason).set_function(partial(_count_ignored, worker, reason))
+    return Health(
+        role="standby",
+        live={"loop": loop},
+        ready={"store": _store_probe(database), "kafka": watch.check, "work": working},
+    )
 
 
 def _store_probe(database: Database) -> Callable[[], Check]:
@@ -50,18 +61,34 @@ def _store_probe(database: Database) -> Callable[[], Check]:
     return probe
 
 
-def _status(
-    health: Health, watch: BrokerWatch, worker: Worker, vitals: Vitals, metrics: Metrics
+def _count_unscored(worker: Worker, reason: str) -> float:
+    return float(_unscored(worker)[reason])
+
+
+def _count_ignored(worker: Worker, reason: str) -> float:
+    return float(worker.engine.ignored[reason])
+
+
+def _unscored(worker: Worker) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for forecaster in list(worker.engine.forecasters.values()):
+        total.update(forecaster.settlement.unscored)
+    return total
+
+
+def describe(
+    health: Health,
+    watch: BrokerWatch,
+    worker: Worker,
+    vitals: Vitals,
+    registry: Registry,
+    trainer: Trainer,
 ) -> dict[str, object]:
+    """Return the document that `/status` answers with."""
     engine = worker.engine
-    unscored: dict[str, int] = {}
-    for forecaster in list(engine.forecasters.values()):
-        for reason, count in dict(forecaster.settlement.unscored).items():
-            unscored[reason] = unscored.get(reason, 0) + count
-    for reason, count in unscored.items():
-        metrics.unscored.labels(reason).set(count)
     return {
         "role": health.role,
+        "model": _model(worker, registry, trainer),
         "last_tick_age_s": vitals.age(vitals.last_tick),
         "last_prediction_age_s": vitals.age(vitals.last_prediction),
         "rows_written": {
@@ -69,10 +96,38 @@ def _status(
             "predictions": vitals.predictions,
             "scores": vitals.scores,
         },
+        "ticks_stored": worker.stored_ticks,
         "lag": watch.lag(vitals.positions),
         "latency_ms": vitals.latency_ms(),
         "ignored_ticks": dict(engine.ignored),
-        "unscored": unscored,
-        "series": [list(key) for key in list(engine.forecasters)],
+        "unscored": dict(_unscored(worker)),
+        "scores": {
+            f"{key.feed}/{key.symbol}": {window: board.report(window) for window in WINDOWS_S}
+            for key, board in list(worker.scoreboards.items())
+        },
+        "expert_weights": {
+            f"{key.feed}/{key.symbol}": forecaster.weights
+            for key, forecaster in list(engine.forecasters.items())
+        },
         "error": vitals.error,
     }
+
+
+def _model(worker: Worker, registry: Registry, trainer: Trainer) -> dict[str, object]:
+    """Return what serves and what the newest training run came to."""
+    last = registry.last_training()
+    return {
+        "version": worker.model_version,
+        "serving": "baseline and online experts" if worker.model_version == NO_MODEL else "model",
+        "manifest": _short(registry, worker.model_version),
+        "last_training": {name: last[name] for name in _MANIFEST if name in last},
+        "training_now": trainer.running,
+        "last_result": trainer.last_result,
+    }
+
+
+def _short(registry: Registry, version: str) -> dict[str, object]:
+    if version == NO_MODEL:
+        return {}
+    manifest = registry.manifest(version)
+    return {name: manifest[name] for name in _MANIFEST if name in manifest}

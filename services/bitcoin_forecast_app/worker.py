@@ -9,11 +9,13 @@ from sqlalchemy import Engine as Database
 from sqlalchemy.exc import SQLAlchemyError
 
 from bitcoin_forecast_app.broker_watch import BrokerWatch
-from bitcoin_forecast_app.engine import Engine
-from bitcoin_forecast_app.history import list_series
+from bitcoin_forecast_app.engine import Engine, Key
+from bitcoin_forecast_app.history import count_ticks, list_series
 from bitcoin_forecast_app.intake import Intake, Taken
 from bitcoin_forecast_app.metrics import Metrics
+from bitcoin_forecast_app.model import NO_MODEL, Model
 from bitcoin_forecast_app.republish import stored_predictions
+from bitcoin_forecast_app.scoreboard import Scoreboard
 from bitcoin_forecast_app.settings import ForecastSettings
 from bitcoin_forecast_app.stream import Message, Publisher, TickSource
 from bitcoin_forecast_app.vitals import Vitals
@@ -54,7 +56,20 @@ class Worker:
         self._metrics = metrics
         self._vitals = vitals
         self._intake = Intake(settings.topic_dlq, vitals.clock, metrics)
+        self._model: Model | None = None
         self.engine = Engine()
+        self.stored_ticks = 0
+        self.scoreboards: dict[Key, Scoreboard] = {}
+
+    @property
+    def model_version(self) -> str:
+        """Return the version that forecasts the configured feed."""
+        return self._model.version if self._model else NO_MODEL
+
+    def use(self, model: Model | None) -> None:
+        """Forecast the configured feed with ``model`` from now on."""
+        self._model = model
+        self.engine.use(self._settings.feed, model)
 
     def warm(self) -> int:
         """Take in what is stored and not known yet; return how many ticks."""
@@ -75,11 +90,14 @@ class Worker:
                 self._metrics.restarts.inc()
                 _log.warning("reloading after an error", error=self._vitals.error)
                 self.engine = Engine()  # what was not committed must not be remembered
+                self.use(self._model)
                 stop.wait(_BACK_OFF_S)
 
     def _resume(self, stop: threading.Event) -> None:
         """Go to the stored state and offsets, and publish again what may not have been."""
         self.warm()
+        with self._database.connect() as connection:
+            self.stored_ticks = count_ticks(connection, self._settings.feed)
         self._beat()
         self._assign()
         while not self._source.assigned and not stop.wait(0.05):
@@ -157,6 +175,7 @@ class Worker:
         latency_s = vitals.clock.monotonic() - arrived
         self._metrics.ticks.inc(len(taken.ticks))
         vitals.ticks += len(taken.ticks)
+        self.stored_ticks += sum(tick.feed == self._settings.feed for tick in taken.ticks)
         if taken.ticks:
             vitals.last_tick = taken.ticks[-1].receive_time
         for tick, prediction in made:
@@ -165,6 +184,8 @@ class Worker:
             vitals.scores += len(prediction.outcomes)
             for outcome in prediction.outcomes:
                 self._metrics.scores.labels(outcome.horizon_s).inc()
+                key = Key(prediction.feed, prediction.symbol)
+                self.scoreboards.setdefault(key, Scoreboard()).add(outcome)
             if prediction.horizons:
                 vitals.predictions += 1
                 self._metrics.predictions.inc()

@@ -1,0 +1,47 @@
+"""Adaptive conformal calibration: intervals widen after misses and narrow after hits."""
+
+import math
+from typing import Final
+
+import numpy as np
+
+from bitcoin_forecast_app.baseline import HORIZONS
+from bitcoin_forecast_app.distribution import LEVELS, MEDIAN_LEVEL, Array
+
+__all__ = ["Calibration"]
+
+_STEP: Final = 0.02  # on the logarithm of the width, for one miss
+_BOUND: Final = 1.0  # on the logarithm of the width
+
+
+class Calibration:
+    """One factor on the width of each central interval of each horizon.
+
+    Gibbs and Candes (NeurIPS 2021), on the logarithm of the width: over any long stretch the share
+    of misses tends to the nominal one whatever the market does. Feedback comes with the delay of
+    the horizon and overlaps, so the step shrinks with the horizon's root.
+    """
+
+    def __init__(self) -> None:
+        self._logs = np.zeros((len(HORIZONS), MEDIAN_LEVEL))  # outermost interval first
+        self._miss = 2.0 * LEVELS[:MEDIAN_LEVEL]
+
+    def apply(self, quantiles: Array) -> Array:
+        """Return (horizons, levels) with widths corrected, the median unmoved, not decreasing."""
+        factor = np.exp(self._logs)
+        ones = np.ones((len(HORIZONS), 1))
+        middle = quantiles[:, MEDIAN_LEVEL, None]
+        spread = np.concatenate([factor, ones, factor[:, ::-1]], axis=1)
+        corrected: Array = np.sort(middle + (quantiles - middle) * spread, axis=1)
+        return corrected
+
+    def learn(self, index: int, quantiles: Array, outcome: float) -> None:
+        """Take in one outcome of the corrected ``quantiles`` (levels,).
+
+        An interval that is a point says nothing of its width, so its factor stays.
+        """
+        low, high = quantiles[:MEDIAN_LEVEL], quantiles[:MEDIAN_LEVEL:-1]
+        missed = (outcome < low) | (outcome > high)
+        step = _STEP / math.sqrt(HORIZONS[index])
+        moved = self._logs[index] + np.where(high > low, step * (missed - self._miss), 0.0)
+        self._logs[index] = np.clip(moved, -_BOUND, _BOUND)
