@@ -1,18 +1,22 @@
 """Schema versions by Alembic: forward on start, refused when the data are newer than the code."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
 from common.errors import SchemaTooNewError
+from common.store.rebuild import rebuild_bars
 
 __all__ = ["check_schema", "upgrade_schema"]
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_MIGRATION_LOCK = 0x5C4E3A  # any number of our own
 
 
 def _config(connection: Connection | None = None) -> Config:
@@ -27,9 +31,12 @@ def check_schema(engine: Engine) -> tuple[str | None, str]:
 
     Raises `SchemaTooNewError` when the database's revision is unknown to this version.
     """
-    scripts = ScriptDirectory.from_config(_config())
     with engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
+        return _check(connection, ScriptDirectory.from_config(_config()))
+
+
+def _check(connection: Connection, scripts: ScriptDirectory) -> tuple[str | None, str]:
+    current = MigrationContext.configure(connection).get_current_revision()
     known = {script.revision for script in scripts.walk_revisions()}
     if current is not None and current not in known:
         raise SchemaTooNewError(
@@ -40,9 +47,30 @@ def check_schema(engine: Engine) -> tuple[str | None, str]:
 
 
 def upgrade_schema(engine: Engine) -> tuple[str | None, str]:
-    """Bring the store to the newest schema; return (revision before, revision now)."""
+    """Bring the store to the newest schema; return (revision before, revision now).
+
+    All or nothing, and safe to call from several processes at once.
+    """
     before, head = check_schema(engine)
     if before != head:
-        with engine.begin() as connection:
-            command.upgrade(_config(connection), "head")
+        scripts = ScriptDirectory.from_config(_config())
+        with _exclusive(engine) as connection:
+            before, head = _check(connection, scripts)  # another process may have been first
+            if before != head:
+                command.upgrade(_config(connection), "head")
+            passed = scripts.iterate_revisions(head, before or "base")
+            if any(getattr(script.module, "REBUILDS_BARS", False) for script in passed):
+                rebuild_bars(connection)
     return before, head
+
+
+@contextmanager
+def _exclusive(engine: Engine) -> Iterator[Connection]:
+    """One transaction that keeps other writers out, changes of tables included."""
+    with engine.begin() as connection:
+        if connection.dialect.name == "sqlite":
+            # The driver begins transactions before changes of rows only.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        yield connection

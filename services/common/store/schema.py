@@ -16,7 +16,7 @@ from sqlalchemy import (
     Table,
 )
 
-__all__ = ["consumer_offsets", "metadata", "predictions", "scores", "ticks"]
+__all__ = ["BARS", "consumer_offsets", "metadata", "predictions", "scores", "ticks"]
 
 metadata = MetaData()
 
@@ -102,3 +102,39 @@ consumer_offsets = Table(
     PrimaryKeyConstraint("consumer_group", "topic", "partition"),
     sqlite_with_rowid=False,
 )
+
+
+def _bars(name: str) -> Table:
+    """Bars of one width; `common.store.bar` says what the columns mean."""
+    return Table(
+        name,
+        metadata,
+        Column("feed", String(16), nullable=False),
+        Column("symbol", String(24), nullable=False),
+        Column("start", BigInteger, nullable=False),
+        Column("first_us", BigInteger, nullable=False),
+        Column("last_us", BigInteger, nullable=False),
+        Column("open", Double, nullable=False),
+        Column("high", Double, nullable=False),
+        Column("low", Double, nullable=False),
+        Column("close", Double, nullable=False),
+        Column("mid_open", Double, nullable=False),
+        Column("mid_high", Double, nullable=False),
+        Column("mid_low", Double, nullable=False),
+        Column("mid_close", Double, nullable=False),
+        Column("buy_volume", String(64)),
+        Column("sell_volume", String(64)),
+        Column("volume", Double),
+        Column("ticks", Integer, nullable=False),
+        Column("news", Integer, nullable=False),
+        PrimaryKeyConstraint("feed", "symbol", "start"),
+        sqlite_with_rowid=False,
+    )
+
+
+# By width in microseconds, narrowest first: each is made of whole bars of the one before.
+BARS: dict[int, Table] = {
+    1_000_000: _bars("bars_1s"),
+    60_000_000: _bars("bars_1m"),
+    3_600_000_000: _bars("bars_1h"),
+}

@@ -7,29 +7,31 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Table, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from common.clock import to_micros
+from common.store.bars import add_to_bars, lock_series
+from common.store.insert import insert_into
 from common.store.schema import consumer_offsets, predictions, scores, ticks
 from common.wire import Prediction, Tick
 
 __all__ = ["load_offsets", "save_offset", "save_predictions", "save_ticks"]
 
 
-def _insert(table: Table, connection: Connection) -> sqlite.Insert | postgresql.Insert:
-    if connection.dialect.name == "sqlite":
-        return sqlite.insert(table)
-    return postgresql.insert(table)
-
-
 def _insert_new(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     if rows:
-        connection.execute(_insert(table, connection).on_conflict_do_nothing(), rows)
+        connection.execute(insert_into(table, connection).on_conflict_do_nothing(), rows)
 
 
 def save_ticks(connection: Connection, batch: Iterable[Tick]) -> None:
-    """Insert ticks; those already stored (same feed, symbol, sequence) are left as they are."""
-    _insert_new(connection, ticks, [_tick_row(tick) for tick in batch])
+    """Insert ticks, and count them in their bars.
+
+    Those already stored (same feed, symbol, sequence) are left as they are and count no more.
+    """
+    rows = [_tick_row(tick) for tick in batch]
+    if rows:
+        lock_series(connection, ((row["feed"], row["symbol"]) for row in rows))
+        insert = insert_into(ticks, connection).on_conflict_do_nothing().returning(*ticks.c)
+        add_to_bars(connection, connection.execute(insert, rows).all())
 
 
 def _tick_row(tick: Tick) -> dict[str, Any]:
@@ -106,7 +108,7 @@ def save_offset(
     """Record that ``group`` goes on at ``next_offset``, in the same transaction as its rows."""
     key: Mapping[str, Any] = {"consumer_group": group, "topic": topic, "partition": partition}
     connection.execute(
-        _insert(consumer_offsets, connection)
+        insert_into(consumer_offsets, connection)
         .values(**key, next_offset=next_offset)
         .on_conflict_do_update(index_elements=list(key), set_={"next_offset": next_offset})
     )
