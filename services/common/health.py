@@ -1,5 +1,6 @@
 """What a service says of itself: live, ready, its role, and why."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -38,6 +39,7 @@ class Health:
         body: dict[str, object] = {
             "status": "ok" if passed else "failing",
             "role": self.role,
+            "pid": os.getpid(),  # who answers: another program may sit on the port
             "checks": {name: {"ok": c.ok, "detail": c.detail} for name, c in checks.items()},
         }
         return passed, body

@@ -10,6 +10,7 @@ import msgspec
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from common.errors import ConfigurationError
 from common.health import Health
 
 __all__ = ["OpsServer"]
@@ -21,14 +22,18 @@ class OpsServer:
     """Serves ``health`` in a thread of its own between ``start`` and ``stop``.
 
     Routes: ``/health/live`` and ``/health/ready`` (200 or 503), ``/status``, ``/metrics``.
-    Raises `OSError` at construction when the address is taken.
+    Raises `ConfigurationError` at construction when the address cannot be had.
     """
 
     def __init__(
         self, host: str, port: int, health: Health, registry: CollectorRegistry = REGISTRY
     ) -> None:
         handler = type("_BoundHandler", (_Handler,), {"health": health, "registry": registry})
-        self._server = ThreadingHTTPServer((host, port), handler)
+        try:
+            self._server = ThreadingHTTPServer((host, port), handler)
+        except OSError as error:
+            message = f"OPS_HOST, OPS_PORT: cannot listen on {host}:{port}: {error.strerror}"
+            raise ConfigurationError(message) from error
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, name="ops", daemon=True)
 

@@ -1,3 +1,4 @@
+import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -6,6 +7,7 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
+from common.errors import ConfigurationError
 from common.health import Check, Health
 from common.ops import OpsServer
 
@@ -41,6 +43,7 @@ def test_readiness_fails_with_its_reason_while_liveness_passes(health: Health, b
     assert msgspec.json.decode(body) == {
         "status": "failing",
         "role": "standby",
+        "pid": os.getpid(),
         "checks": {"kafka": {"ok": False, "detail": "no broker answers"}},
     }
 
@@ -70,5 +73,5 @@ def test_status_metrics_and_unknown_paths(base: str) -> None:
 
 
 def test_a_taken_port_is_an_error_at_construction(base: str, health: Health) -> None:
-    with pytest.raises(OSError, match="in use"):
+    with pytest.raises(ConfigurationError, match="OPS_PORT: cannot listen on 127.0.0.1"):
         OpsServer("127.0.0.1", int(base.rsplit(":", 1)[1]), health)
