@@ -90,7 +90,7 @@ def convert(name: str, raw: Any, spec: Mapping[str, Any]) -> Any:
     if choices and text not in choices:
         near = difflib.get_close_matches(text, choices, 1)
         hint = f" Did you mean {near[0]}?" if near else ""
-        raise ValueError(f"unknown {name} {text!r}; choose one of: {', '.join(choices)}.{hint}")
+        raise ValueError(f"unknown {name} {text!r}; choose one of: {', '.join(filter(None, choices))}.{hint}")
     if spec.get("pattern") and not re.fullmatch(spec["pattern"], text):
         raise ValueError(f"{name}={text!r} is not {spec['help']}. {example}")
     return text
