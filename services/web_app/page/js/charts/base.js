@@ -1,0 +1,231 @@
+// What all charts share: colours of the page, size, crosshair, gestures, and drawing only when seen.
+import { time } from "../format.js";
+
+/** @typedef {{ min: number, max: number }} Span */
+/** @typedef {(name: string) => string} Colour */
+
+/** @type {Colour} the colour that the page gives to a name, in the present scheme */
+export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+
+/** @param {string} hex @param {number} alpha */
+export function faded(hex, alpha) {
+  const value = Number.parseInt(hex.slice(1), 16);
+  return `rgba(${value >> 16}, ${(value >> 8) & 255}, ${value & 255}, ${alpha})`;
+}
+
+const FONT = "12px system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
+
+/** Emits `zoom` {min, max}, `pan` (a share of the width), `follow`, and `hover` (an index or null). */
+export class Chart extends EventTarget {
+  /** @type {uPlot | null} */ plot = null;
+  /** @type {uPlot.AlignedData} */ data = [[]];
+  /** @type {Span | null} */ span = null;
+  #visible = true;
+  #stale = true;
+
+  /** @param {HTMLElement} element @param {() => Partial<uPlot.Options>} describe made anew for each scheme */
+  constructor(element, describe) {
+    super();
+    this.element = element;
+    this.describe = describe;
+    new ResizeObserver(() => this.#resize()).observe(element);
+    new IntersectionObserver(([entry]) => {
+      this.#visible = entry?.isIntersecting ?? true;
+      if (this.#visible && this.#stale) this.#render();
+    }).observe(element);
+    this.empty = document.createElement("p");
+    this.empty.className = "empty";
+    this.empty.hidden = true;
+    element.append(this.empty);
+  }
+
+  /** Draw `data` over `span`, or say why there is nothing to draw.
+   * @param {uPlot.AlignedData} data @param {Span | null} span @param {string} [nothing] */
+  show(data, span, nothing = "") {
+    this.data = data;
+    this.span = span;
+    this.empty.textContent = nothing;
+    this.empty.hidden = !nothing;
+    this.#stale = true;
+    if (this.#visible) this.#render();
+  }
+
+  /** Build anew, after the colours or the time zone changed. */
+  rebuild() {
+    this.plot?.destroy();
+    this.plot = null;
+    this.#render();
+  }
+
+  #render() {
+    this.#stale = false;
+    if (!this.plot) this.#build();
+    const plot = this.plot;
+    if (!plot) return;
+    plot.batch(() => {
+      plot.setData(this.data, false);
+      const { min, max } = this.span ?? { min: 0, max: 1 };
+      plot.setScale("x", { min, max });
+    });
+  }
+
+  #build() {
+    const { clientWidth: width, clientHeight: height } = this.element;
+    if (width < 40 || height < 40) return;
+    const options = /** @type {uPlot.Options} */ ({
+      width, height, legend: { show: false }, padding: [10, 0, 0, 8], ...this.describe(),
+    });
+    options.cursor = { ...this.#cursor(), ...options.cursor };
+    options.hooks = { ...options.hooks };
+    options.hooks.setCursor = [...(options.hooks.setCursor ?? []), (plot) => this.#hover(plot)];
+    options.hooks.setSelect = [(plot) => this.#select(plot)];
+    this.plot = new uPlot(options, this.data, this.element);
+    this.#touch(this.plot.over);
+  }
+
+  #resize() {
+    const { clientWidth: width, clientHeight: height } = this.element;
+    if (this.plot && width && height) this.plot.setSize({ width, height });
+    else if (width && height && this.data[0].length) this.#render();
+  }
+
+  /** @returns {uPlot.Cursor} */
+  #cursor() {
+    return {
+      drag: { x: true, y: false, setScale: false, dist: 6 },
+      points: { size: 7 },
+      bind: {
+        mousedown: (plot, _target, handler) => (event) => {
+          if (event.shiftKey) this.#drag(plot, event);
+          else handler(event);
+          return null;
+        },
+        dblclick: () => () => {
+          this.#emit("follow", null);
+          return null;
+        },
+      },
+    };
+  }
+
+  /** @param {uPlot} plot */
+  #select(plot) {
+    const { left, width } = plot.select;
+    if (width < 4) return;
+    this.#emit("zoom", { min: plot.posToVal(left, "x"), max: plot.posToVal(left + width, "x") });
+    plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+  }
+
+  /** @param {uPlot} plot @param {MouseEvent} start */
+  #drag(plot, start) {
+    let last = start.clientX;
+    const move = (/** @type {MouseEvent} */ event) => {
+      this.#emit("pan", (last - event.clientX) / plot.over.clientWidth);
+      last = event.clientX;
+    };
+    document.addEventListener("mousemove", move);
+    document.addEventListener("mouseup", () => document.removeEventListener("mousemove", move), { once: true });
+  }
+
+  /** One finger moves, two zoom. @param {HTMLElement} over */
+  #touch(over) {
+    /** @type {Map<number, number>} */ const fingers = new Map();
+    const forget = (/** @type {PointerEvent} */ event) => fingers.delete(event.pointerId);
+    over.addEventListener("pointerdown", (event) => {
+      if (event.pointerType === "touch") fingers.set(event.pointerId, event.clientX);
+    });
+    over.addEventListener("pointermove", (event) => {
+      const before = fingers.get(event.pointerId);
+      if (before === undefined) return;
+      const moved = (before - event.clientX) / over.clientWidth;
+      if (fingers.size === 1) this.#emit("pan", moved);
+      else {
+        const [a = 0, b = 0] = fingers.values();
+        const apart = Math.abs(a - b);
+        fingers.set(event.pointerId, event.clientX);
+        const [c = 0, d = 0] = fingers.values();
+        if (apart > 10) this.#emit("scale", { factor: apart / Math.max(10, Math.abs(c - d)), at: 0.5 });
+      }
+      fingers.set(event.pointerId, event.clientX);
+    });
+    over.addEventListener("pointerup", forget);
+    over.addEventListener("pointercancel", forget);
+    over.addEventListener("wheel", (event) => {
+      if (!event.ctrlKey && !event.metaKey) return; // a bare wheel scrolls the page
+      event.preventDefault();
+      const at = (event.clientX - over.getBoundingClientRect().left) / over.clientWidth;
+      this.#emit("scale", { factor: event.deltaY > 0 ? 1.25 : 0.8, at });
+    }, { passive: false });
+  }
+
+  /** @param {uPlot} plot */
+  #hover(plot) {
+    const index = plot.cursor.idx;
+    this.#emit("hover", (plot.cursor.left ?? -1) < 0 || index == null ? null : index);
+  }
+
+  /** @param {string} name @param {unknown} detail */
+  #emit(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+}
+
+/** @param {() => "local" | "utc"} zone @returns {uPlot.Axis} */
+export function timeAxis(zone) {
+  return {
+    stroke: colour("quiet"), font: FONT, size: 30, gap: 4, space: 70,
+    grid: { stroke: colour("grid"), width: 1 }, ticks: { show: false },
+    values: (_plot, splits, _axis, _space, step) => splits.map((at) => {
+      const full = time(at, zone(), true);
+      if (step >= 86400) return full.slice(5, 10);
+      const clock = full.slice(-8);
+      return step >= 60 ? (clock.startsWith("00:00") ? full.slice(5, 10) : clock.slice(0, 5)) : clock;
+    }),
+  };
+}
+
+/** Values on the right, where the newest is. @param {(value: number) => string} text @param {number} [size] @returns {uPlot.Axis} */
+export function valueAxis(text, size = 74) {
+  return {
+    side: 1, stroke: colour("quiet"), font: FONT, size, gap: 6, space: 34,
+    grid: { stroke: colour("grid"), width: 1 }, ticks: { show: false },
+    values: (_plot, splits) => splits.map(text),
+  };
+}
+
+/** @param {uPlot} plot @param {"x" | "y"} scale @param {number} value @param {string} stroke @param {number[]} [dash] */
+export function rule(plot, scale, value, stroke, dash = []) {
+  const { left, top, width, height } = plot.bbox;
+  const at = Math.round(plot.valToPos(value, scale, true)) + 0.5;
+  const across = scale === "y";
+  if (across ? at < top || at > top + height : at < left || at > left + width) return;
+  const { ctx } = plot;
+  ctx.save();
+  ctx.strokeStyle = stroke;
+  ctx.lineWidth = Math.max(1, devicePixelRatio);
+  ctx.setLineDash(dash.map((part) => part * devicePixelRatio));
+  ctx.beginPath();
+  ctx.moveTo(across ? left : at, across ? at : top);
+  ctx.lineTo(across ? left + width : at, across ? at : top + height);
+  ctx.stroke();
+  ctx.restore();
+}
+
+/** A label on the value axis. @param {uPlot} plot @param {number} value @param {string} text @param {string} ground @param {string} ink */
+export function tag(plot, value, text, ground, ink) {
+  const { left, top, width, height } = plot.bbox;
+  const at = plot.valToPos(value, "y", true);
+  if (at < top || at > top + height) return;
+  const ratio = devicePixelRatio;
+  const { ctx } = plot;
+  ctx.save();
+  ctx.font = `600 ${11.5 * ratio}px system-ui, sans-serif`;
+  const wide = ctx.measureText(text).width + 8 * ratio;
+  ctx.fillStyle = ground;
+  ctx.fillRect(left + width + 2 * ratio, at - 9 * ratio, wide, 18 * ratio);
+  ctx.fillStyle = ink;
+  ctx.textAlign = "left";
+  ctx.textBaseline = "middle";
+  ctx.fillText(text, left + width + 6 * ratio, at + 0.5 * ratio);
+  ctx.restore();
+}

@@ -1,0 +1,54 @@
+// Past forecasts at the time they were for, against what came.
+import * as format from "../format.js";
+import { Chart, colour, faded, rule, timeAxis, valueAxis } from "./base.js";
+import { spread } from "./price.js";
+
+export class TrackChart extends Chart {
+  /** @param {HTMLElement} element @param {HTMLElement} readout @param {View} view */
+  constructor(element, readout, view) {
+    super(element, () => this.#options());
+    this.readout = readout;
+    this.view = view;
+    /** @type {import("../market.js").Market | null} */ this.market = null;
+    this.addEventListener("hover", (event) => this.#describeAt(/** @type {CustomEvent} */ (event).detail));
+  }
+
+  /** @param {import("../market.js").Market} market @param {import("./base.js").Span} span */
+  draw(market, span) {
+    this.market = market;
+    const { time, columns } = market.track;
+    const { lower, upper, median, actual } = columns;
+    const nothing = time.length ? "" : `The first forecasts for ${format.duration(this.view.horizon)} ahead are on their way`;
+    this.show(/** @type {uPlot.AlignedData} */ ([time, lower, upper, median, actual]), span, nothing);
+  }
+
+  /** @returns {Partial<uPlot.Options>} */
+  #options() {
+    const forecast = colour("forecast");
+    const hidden = { stroke: "transparent", width: 0, points: { show: false }, spanGaps: true };
+    return {
+      scales: { x: { time: true, auto: false }, y: { range: (_plot, low, high) => spread(low, high) } },
+      axes: [timeAxis(() => this.view.zone), valueAxis((value) => format.price(value))],
+      series: [
+        {}, hidden, hidden,
+        { stroke: forecast, width: 1.25, points: { show: false }, spanGaps: true },
+        { stroke: colour("price"), width: 1.5, points: { show: false }, spanGaps: true },
+      ],
+      bands: [{ series: [2, 1], fill: faded(forecast, 0.2) }],
+      cursor: { sync: { key: "time" } },
+      hooks: { drawClear: [(plot) => this.market?.tick && rule(plot, "x", this.market.now, colour("edge"))] },
+    };
+  }
+
+  /** @param {number | null} index */
+  #describeAt(index) {
+    const at = index === null ? undefined : this.data[0][index];
+    if (index === null || at === undefined) {
+      this.readout.textContent = "";
+      return;
+    }
+    const [lower, upper, median, actual] = [1, 2, 3, 4].map((series) => this.data[series]?.[index]);
+    const came = actual == null ? "" : `  came ${format.price(actual)}`;
+    this.readout.textContent = `${format.time(at, this.view.zone)}  forecast ${format.price(median)} (${format.price(lower)} to ${format.price(upper)})${came}`;
+  }
+}

@@ -1,0 +1,69 @@
+// Numbers and times as people read them.
+
+/** @type {Map<number, Intl.NumberFormat>} */
+const formats = new Map();
+let decimals = 2;
+
+/** Take the precision of prices from a price as the exchange sent it. @param {string} price */
+export function learnPrecision(price) {
+  const sent = price.split(".")[1]?.length ?? 0;
+  decimals = Math.min(8, Math.max(2, sent));
+}
+
+/** @param {number} digits */
+function format(digits) {
+  let found = formats.get(digits);
+  if (!found) {
+    found = new Intl.NumberFormat("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+    formats.set(digits, found);
+  }
+  return found;
+}
+
+/** @param {number | null | undefined} value */
+export const price = (value) => (value == null ? "–" : format(decimals).format(value));
+
+/** @param {number | null | undefined} value @param {number} [digits] */
+export const number = (value, digits = 0) => (value == null ? "–" : format(digits).format(value));
+
+/** A difference with its sign; U+2212 is the minus that is as wide as a plus.
+ * @param {number | null | undefined} value @param {number} [digits] */
+export function signed(value, digits = decimals) {
+  if (value == null) return "–";
+  const text = format(digits).format(Math.abs(value));
+  const zero = Number(text.replaceAll(",", "")) === 0;
+  return zero ? `±${text}` : (value < 0 ? "−" : "+") + text;
+}
+
+/** @param {number | null | undefined} share @param {number} [digits] */
+export const percent = (share, digits = 1) => (share == null ? "–" : `${number(100 * share, digits)} %`);
+
+/** @param {number | null | undefined} share */
+export const signedPercent = (share) => (share == null ? "–" : `${signed(100 * share, 1)} %`);
+
+/** @param {number} seconds */
+export function duration(seconds) {
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${seconds / 60} min`;
+  return `${seconds / 3600} h`;
+}
+
+/** @param {number | null | undefined} seconds */
+export function age(seconds) {
+  if (seconds == null) return "never";
+  if (seconds < 10) return `${Math.max(0, seconds).toFixed(1)} s`;
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 172800) return `${Math.round(seconds / 3600)} h`;
+  return `${Math.round(seconds / 86400)} d`;
+}
+
+/** @param {number} seconds since the epoch @param {"local" | "utc"} zone @param {boolean} [withDate] */
+export function time(seconds, zone, withDate = false) {
+  const options = /** @type {Intl.DateTimeFormatOptions} */ ({
+    hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
+    ...(withDate ? { year: "numeric", month: "2-digit", day: "2-digit" } : {}),
+    ...(zone === "utc" ? { timeZone: "UTC" } : {}),
+  });
+  return new Intl.DateTimeFormat("sv-SE", options).format(new Date(seconds * 1000));
+}

@@ -1,0 +1,434 @@
+// Wires everything: the view, the stream, the state, the charts and the panels.
+import { get } from "./api.js";
+import { Banners } from "./banners.js";
+import { CoverageChart } from "./charts/coverage.js";
+import { ErrorChart, HistogramChart } from "./charts/errors.js";
+import { PriceChart } from "./charts/price.js";
+import { TrackChart } from "./charts/track.js";
+import { exportView } from "./export.js";
+import * as format from "./format.js";
+import { Market, seconds } from "./market.js";
+import { byId, make, predictionOf, showAhead, showForecast, showList, showPrice, showScoreboard, showScoreCards, write } from "./panels.js";
+import { StreamClient } from "./stream.js";
+import { HORIZONS, RANGES, rangeOf, readView, writeView } from "./view.js";
+
+const REPLAY_S = 180; // what the store may not have yet, and what happens while the history loads
+const SCORES_MS = 5_000;
+const SLOW_MS = 15_000;
+const MODEL_NOTES = 60;
+
+class Page {
+  view = readView();
+  banners = new Banners();
+  stream = new StreamClient();
+  market = new Market(this.view);
+  paused = false;
+  /** @type {{min: number, max: number} | null} */ zoom = null;
+  /** @type {{symbol: string, first_tick: string | null}[]} */ symbols = [];
+  /** @type {Health | null} */ health = null;
+  /** @type {number[]} */ latencies = [];
+  clockOffset = 0; // seconds that the server's clock is ahead of ours
+  drawTime = 0;
+  #pending = false;
+  #loading = 0;
+
+  constructor() {
+    const { view } = this;
+    this.price = new PriceChart(byId("price-chart"), byId("price-readout"), view);
+    this.track = new TrackChart(byId("track-chart"), byId("track-readout"), view);
+    this.errors = new ErrorChart(byId("error-chart"), byId("error-readout"), view);
+    this.histogram = new HistogramChart(byId("histogram-chart"), byId("histogram-readout"), view);
+    this.coverage = new CoverageChart(byId("coverage-chart"), byId("coverage-readout"), view);
+    this.charts = [this.price, this.track, this.errors, this.histogram, this.coverage];
+    if (view.from !== null && view.to !== null) this.zoom = { min: view.from, max: view.to };
+  }
+
+  async start() {
+    this.#controls();
+    this.#listen();
+    const known = await this.#retry(() => get("symbols"));
+    this.symbols = /** @type {any} */ (known).items;
+    const names = this.symbols.map((each) => each.symbol);
+    if (!names.includes(this.view.symbol)) this.view.symbol = names[0] ?? "";
+    byId("symbol").replaceChildren(...names.map((name) => Object.assign(make("option", name), { value: name })));
+    /** @type {HTMLSelectElement} */ (byId("symbol")).value = this.view.symbol;
+    this.stream.follow(this.view.symbol, REPLAY_S);
+    await this.reload();
+    this.#every(1_000, () => this.#tickAge());
+    this.#every(SCORES_MS, () => this.#scores());
+    this.#every(SLOW_MS, () => this.#slow());
+  }
+
+  /** @template T @param {() => Promise<T>} ask @returns {Promise<T>} */
+  async #retry(ask) {
+    for (;;) {
+      try {
+        const answer = await ask();
+        this.banners.fault(null);
+        return answer;
+      } catch (error) {
+        this.banners.fault(`The server does not answer (${error instanceof Error ? error.message : error}); trying again.`);
+        await new Promise((wake) => setTimeout(wake, 2_000));
+      }
+    }
+  }
+
+  /** @param {number} every @param {() => unknown} action */
+  #every(every, action) {
+    action();
+    setInterval(() => document.visibilityState === "visible" && action(), every);
+  }
+
+  /** Load the history of the view; events go on into the new state meanwhile. */
+  async reload() {
+    const load = ++this.#loading;
+    const market = new Market(this.view);
+    market.tick = this.market.view.symbol === this.view.symbol ? this.market.tick : null;
+    market.prediction = market.tick ? this.market.prediction : null;
+    this.market = market;
+    this.#labels();
+    writeView(this.view);
+    const first = this.symbols.find((each) => each.symbol === this.view.symbol)?.first_tick;
+    const now = Date.now() / 1000 + this.clockOffset;
+    await this.#retry(async () => {
+      if (load !== this.#loading) return;
+      const [latest] = await Promise.all([
+        get("latest", { symbol: this.view.symbol }),
+        market.load(this.zoom ? Math.max(now, this.zoom.max) : now, first ? seconds(first) : null),
+      ]);
+      const { tick } = /** @type {any} */ (latest);
+      if (tick) this.#tick(tick);
+      const prediction = predictionOf(latest);
+      if (prediction) market.addPrediction(prediction);
+    });
+    if (load === this.#loading) {
+      this.#draw();
+      this.#scores();
+    }
+  }
+
+  #listen() {
+    const on = (/** @type {string} */ name, /** @type {(detail: any) => void} */ action) =>
+      this.stream.addEventListener(name, (event) => action(/** @type {CustomEvent} */ (event).detail));
+    on("tick", (tick) => this.#tick(tick));
+    on("prediction", (prediction) => {
+      this.market.addPrediction(prediction);
+      this.#soon();
+    });
+    on("health", (health) => this.#health(health));
+    on("reset", () => this.reload());
+    on("state", () => this.#tickAge());
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#rebuild());
+    document.addEventListener("visibilitychange", () => this.#soon());
+  }
+
+  /** @param {Tick} tick */
+  #tick(tick) {
+    format.learnPrecision(tick.price);
+    const news = this.market.addTick(tick);
+    if (!news) return;
+    const latency = Date.now() / 1000 + this.clockOffset - seconds(tick.receive_time);
+    if (latency < 60) this.latencies = [...this.latencies.slice(-MODEL_NOTES), Math.max(0, latency)];
+    this.#soon();
+  }
+
+  /** @param {Health} health */
+  #health(health) {
+    this.health = health;
+    this.clockOffset = seconds(health.time) - Date.now() / 1000;
+    if (Math.abs(this.clockOffset) < 0.25) this.clockOffset = 0; // the way here, not the clocks
+    this.banners.feed(health);
+    this.#tickAge();
+  }
+
+  #tickAge() {
+    const { tick } = this.market;
+    const age = tick ? Date.now() / 1000 + this.clockOffset - seconds(tick.receive_time) : (this.health?.last_tick_age_s ?? null);
+    this.banners.state(this.stream.state, age);
+  }
+
+  /** Draw once for each frame, however many events came. */
+  #soon() {
+    if (this.#pending) return;
+    this.#pending = true;
+    requestAnimationFrame(() => {
+      this.#pending = false;
+      this.#draw();
+    });
+  }
+
+  /** What the time axes show: the zoom, or the range up to now and what lies ahead. */
+  span() {
+    if (this.zoom) return this.zoom;
+    const { now } = this.market;
+    const length = rangeOf(this.view).seconds || Math.max(3600, now - (this.market.bars.time[0] ?? now));
+    return { min: now - length, max: now + PriceChart.ahead(this.view) };
+  }
+
+  #draw() {
+    if (this.paused || document.visibilityState !== "visible") return;
+    const start = performance.now();
+    const { market, view } = this;
+    const span = this.span();
+    const past = this.zoom ?? { min: span.min, max: market.now };
+    this.price.draw(market, span);
+    this.track.draw(market, this.zoom ?? { min: span.min, max: market.now + view.horizon });
+    this.errors.draw(market, past);
+    this.histogram.draw(market, past);
+    this.coverage.draw(market, past);
+    showPrice(market);
+    showForecast(market, view);
+    showAhead(market, view);
+    if (market.tick) {
+      const clock = byId("clock");
+      write(clock, `${format.time(market.now, view.zone, true)} ${view.zone === "utc" ? "UTC" : "local"}`);
+      clock.setAttribute("datetime", new Date(market.now * 1000).toISOString());
+    }
+    this.drawTime = performance.now() - start;
+  }
+
+  #rebuild() {
+    for (const chart of this.charts) chart.rebuild();
+    this.#draw();
+  }
+
+  async #scores() {
+    try {
+      const windows = await Promise.all(["5m", "1h", "24h"].map((window) => get("scores", { symbol: this.view.symbol, window })));
+      const chosen = windows.map((each) => /** @type {any} */ (each).items.find((/** @type {Summary} */ s) => s.horizon_s === this.view.horizon));
+      showScoreboard(chosen);
+      showScoreCards(chosen[1]);
+    } catch {
+      // The banner of the stream says that the server is away.
+    }
+  }
+
+  async #slow() {
+    try {
+      const [status, models] = await Promise.all([get("status"), get("models")]);
+      this.#pipeline(status);
+      this.#model(models);
+      this.#describe();
+    } catch {
+      // As above.
+    }
+  }
+
+  /** @param {any} status */
+  #pipeline(status) {
+    const sorted = this.latencies.toSorted((a, b) => a - b);
+    const median = sorted[Math.floor(sorted.length / 2)];
+    const { components } = status;
+    /** @type {[string, string, boolean?][]} */ const entries = [
+      ["Exchange", status.exchange ?? "–"],
+      ["Newest tick", `${format.age(status.last_tick_age_s)} ago`, components.ticks.ready],
+      ["Newest forecast", `${format.age(status.last_prediction_age_s)} ago`, components.predictions.ready],
+      ["Kafka", components.kafka.detail, components.kafka.ready],
+      ["Forecaster's lag", status.forecaster_lag === null ? "–" : `${format.number(status.forecaster_lag)} ticks`],
+      ["Store", components.store.detail, components.store.ready],
+      ["Tick to screen", median === undefined ? "–" : `${Math.round(1000 * median)} ms`],
+      ["Drawing", `${this.drawTime.toFixed(1)} ms`],
+      ["Viewers", format.number(status.streams)],
+      ["Instance", status.instance],
+    ];
+    showList(byId("pipeline"), entries);
+  }
+
+  /** @param {any} models */
+  #model(models) {
+    const version = this.market.prediction?.model_version ?? this.health?.model_version ?? "–";
+    showList(byId("model"), [["Version", version], ["Kept versions", format.number(models.items.length)]]);
+  }
+
+  /** What the charts show, in words. */
+  #describe() {
+    const { market, view } = this;
+    if (!market.tick) return;
+    const closes = /** @type {number[]} */ (market.bars.columns.close.filter((value) => value != null));
+    const low = Math.min(...closes), high = Math.max(...closes);
+    const text = `${view.symbol} over ${view.range}: now ${format.price(Number(market.tick.price))}, between ${format.price(low)} and ${format.price(high)}`;
+    byId("price-chart").setAttribute("aria-label", `Price chart. ${text}. ${byId("forecast").textContent} forecast in ${format.duration(view.horizon)}.`);
+  }
+
+  #labels() {
+    const { horizon } = this.view;
+    const symbol = this.view.symbol.split("-");
+    for (const each of document.querySelectorAll(".in-horizon")) write(each, `in ${format.duration(horizon)}`);
+    for (const each of document.querySelectorAll(".before-horizon")) write(each, `${format.duration(horizon)} before`);
+    for (const each of document.querySelectorAll(".quote")) write(each, symbol[1] ?? "");
+    write(byId("zone"), this.view.zone === "utc" ? "UTC" : "Local");
+    const press = (/** @type {string} */ id, /** @type {string} */ value) => {
+      for (const button of byId(id).querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.value === value));
+    };
+    press("ranges", this.view.range);
+    press("horizons", String(horizon));
+    press("kinds", this.view.kind);
+    /** @type {HTMLButtonElement} */ (byId("follow")).disabled = this.zoom === null;
+  }
+
+  #controls() {
+    const choices = (/** @type {string} */ id, /** @type {[string, string][]} */ values, /** @type {(value: string) => void} */ choose) => {
+      for (const [value, text] of values) {
+        const button = /** @type {HTMLButtonElement} */ (make("button", text));
+        button.type = "button";
+        button.value = value;
+        button.addEventListener("click", () => choose(value));
+        byId(id).append(button);
+      }
+    };
+    choices("ranges", Object.keys(RANGES).map((range) => [range, range === "all" ? "All" : range]), (range) => {
+      this.view.range = range;
+      this.#follow();
+      this.reload();
+    });
+    choices("horizons", HORIZONS.map((horizon) => [String(horizon), format.duration(horizon)]), (horizon) => {
+      this.view.horizon = Number(horizon);
+      this.reload();
+    });
+    choices("kinds", [["line", "Line"], ["candles", "Candles"]], (kind) => {
+      this.view.kind = kind === "candles" ? "candles" : "line";
+      this.#labels();
+      writeView(this.view);
+      this.price.rebuild();
+      this.#draw();
+    });
+    const click = (/** @type {string} */ id, /** @type {() => void} */ action) => byId(id).addEventListener("click", action);
+    click("zone", () => this.#zone());
+    click("pause", () => this.#pause());
+    click("zoom-in", () => this.#scale(0.5, 1));
+    click("zoom-out", () => this.#scale(2, 1));
+    click("pan-left", () => this.#pan(-0.25));
+    click("pan-right", () => this.#pan(0.25));
+    click("follow", () => this.#follow());
+    click("link", () => this.#link());
+    click("full", () => this.#full());
+    for (const button of document.querySelectorAll("[data-export]")) {
+      button.addEventListener("click", () => this.#export(/** @type {any} */ (button).dataset.export));
+    }
+    byId("symbol").addEventListener("change", (event) => {
+      this.view.symbol = /** @type {HTMLSelectElement} */ (event.target).value;
+      this.#follow();
+      this.stream.follow(this.view.symbol, REPLAY_S);
+      this.reload();
+    });
+    for (const chart of [this.price, this.track, this.errors, this.coverage]) {
+      const on = (/** @type {string} */ name, /** @type {(detail: any) => void} */ action) =>
+        chart.addEventListener(name, (event) => action(/** @type {CustomEvent} */ (event).detail));
+      on("zoom", (span) => this.#zoomTo(span));
+      on("pan", (share) => this.#pan(share));
+      on("scale", ({ factor, at }) => this.#scale(factor, at));
+      on("follow", () => this.#follow());
+    }
+    document.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    const target = /** @type {HTMLElement} */ (event.target);
+    if (event.ctrlKey || event.metaKey || event.altKey || ["INPUT", "SELECT", "TEXTAREA"].includes(target.tagName)) return;
+    /** @type {Record<string, () => void>} */ const keys = {
+      "+": () => this.#scale(0.5, 1), "=": () => this.#scale(0.5, 1), "-": () => this.#scale(2, 1),
+      ArrowLeft: () => this.#pan(-0.1), ArrowRight: () => this.#pan(0.1), Home: () => this.#follow(),
+      p: () => this.#pause(), f: () => this.#full(), u: () => this.#zone(), l: () => this.#link(),
+    };
+    const action = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    if (!action) return;
+    event.preventDefault();
+    action();
+  }
+
+  /** @param {{min: number, max: number}} span */
+  #zoomTo(span) {
+    const first = this.market.bars.time[0] ?? span.min;
+    const last = this.market.now + 300;
+    const width = Math.min(Math.max(span.max - span.min, 5 * this.market.bars.step), last - first);
+    const min = Math.min(Math.max(span.min, first), last - width);
+    this.zoom = { min, max: min + width };
+    [this.view.from, this.view.to] = [this.zoom.min, this.zoom.max];
+    this.#labels();
+    writeView(this.view);
+    this.#force();
+  }
+
+  /** @param {number} share of the width, positive is later */
+  #pan(share) {
+    const { min, max } = this.span();
+    const move = share * (max - min);
+    this.#zoomTo({ min: min + move, max: max + move });
+  }
+
+  /** @param {number} factor of the width @param {number} at where it stays: 0 left, 1 right */
+  #scale(factor, at) {
+    const { min, max } = this.span();
+    const fixed = at === 1 && !this.zoom ? this.market.now : min + at * (max - min);
+    this.#zoomTo({ min: fixed - (fixed - min) * factor, max: fixed + (max - fixed) * factor });
+  }
+
+  #follow() {
+    this.zoom = null;
+    this.view.from = this.view.to = null;
+    this.#labels();
+    writeView(this.view);
+    this.#force();
+  }
+
+  /** Draw though paused: the reader moved. */
+  #force() {
+    const { paused } = this;
+    this.paused = false;
+    this.#draw();
+    this.paused = paused;
+  }
+
+  #zone() {
+    this.view.zone = this.view.zone === "utc" ? "local" : "utc";
+    this.#labels();
+    writeView(this.view);
+    this.#rebuild();
+  }
+
+  #pause() {
+    this.paused = !this.paused;
+    const button = byId("pause");
+    button.setAttribute("aria-pressed", String(this.paused));
+    write(button, this.paused ? "Paused" : "Pause");
+    this.#soon();
+  }
+
+  async #link() {
+    writeView(this.view);
+    try {
+      await navigator.clipboard.writeText(location.href);
+      this.#say("Link copied");
+    } catch {
+      this.#say("The address of the page is the link");
+    }
+  }
+
+  async #full() {
+    if (document.fullscreenElement) await document.exitFullscreen();
+    else await byId("price-panel").requestFullscreen?.();
+  }
+
+  /** @param {"csv" | "json" | "png"} kind */
+  #export(kind) {
+    const { view } = this;
+    const feed = this.health?.feed === "live" ? "" : ` (${this.health?.feed})`;
+    const caption = `${view.symbol}${feed} · ${format.time(this.market.now, view.zone, true)} ${view.zone === "utc" ? "UTC" : ""}`;
+    exportView(kind, this.market, view, this.span(), this.price.plot?.ctx.canvas, caption);
+    this.#say(`${kind.toUpperCase()} saved`);
+  }
+
+  /** @param {string} text */
+  #say(text) {
+    const toast = byId("toast");
+    toast.textContent = text;
+    toast.hidden = false;
+    setTimeout(() => (toast.hidden = true), 2_500);
+  }
+}
+
+const page = new Page();
+// For tests: how long drawing takes, and what is held.
+Object.defineProperty(globalThis, "page", { value: page });
+page.start();
