@@ -1,6 +1,7 @@
 """Entry point: ``python -m data_collector``."""
 
 import asyncio
+import logging
 
 from common.clock import SystemClock
 from common.health import Health
@@ -18,6 +19,8 @@ def main() -> int:
     """Collect until SIGTERM."""
     settings = load_settings(CollectorSettings)
     configure_logging(settings.service_name, settings.log_level)
+    # Several lines a second while Kafka is away; the delivery thread says it once.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
     stop = stop_on_signals()
     health = Health()
     collector = Collector(settings, health, SystemClock(), stop)

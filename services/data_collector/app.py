@@ -80,7 +80,8 @@ class Collector:
         validator = Validator(_limits(settings))
         desk = Desk(spool, validator, settings.feed, self._clock, self._delivery.wake)
         last = await asyncio.to_thread(desk.resume)
-        times = Times(settings.request_timeout_s, settings.poll_deadline_s)
+        retry_until_s = 0.7 * settings.poll_interval_s  # the answer still belongs to this second
+        times = Times(settings.request_timeout_s, settings.poll_deadline_s, retry_until_s)
         poller = Poller(exchanges, settings.symbols, times, self._clock, desk.accept, desk.reject)
         interval_us = round(settings.poll_interval_s * 1e6)
         schedule = Schedule(interval_us, settings.max_polls_in_flight, self._clock, poller.poll)

@@ -72,6 +72,7 @@ class Delivery:
         self._deadline = Deadline(clock, 0)
         self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
         self._oldest_sent: float | None = None
+        self._away = False
         self.connected = False
         self.last_error = "not yet connected"
         self.last_offset: int | None = None
@@ -130,7 +131,7 @@ class Delivery:
                 self._wake.clear()
                 self._send_more(producer, window)
                 delivered = self._settle(window) or delivered
-                self._oldest_sent = window[0].at if window else None
+                self._note_progress(window)
                 if not self._can_go_on(window):
                     self._wake.wait(_WAIT_S if not window else _ACK_S)
         except Exception as error:  # noqa: BLE001 - whatever a producer dies of, a new one follows
@@ -200,6 +201,18 @@ class Delivery:
         if failure is not None:
             raise failure
         return bool(done)
+
+    def _note_progress(self, window: deque[_Sent]) -> None:
+        """Tell once when Kafka goes away, and once when it is back."""
+        self._oldest_sent = window[0].at if window else None
+        if self._away == self.reachable:
+            self._away = not self.reachable
+            if self._away:
+                self.last_error = f"no acknowledgement for {_SLOW_S:.0f} s"
+                _log.error("Kafka is away, the spool keeps the records")
+            else:
+                self.last_error = ""
+                _log.info("Kafka takes records again")
 
     def _report(self, done: Sequence[tuple[Record, Any]]) -> None:
         for record, _ in done:

@@ -1,7 +1,8 @@
 """One poll: ask the venues in their order until each symbol has a valid tick."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import random
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,11 +11,14 @@ from common.log import get_logger
 from common.wire import Venue
 from data_collector import metrics
 from data_collector.breaker import Breaker
-from data_collector.errors import AnswerError, UnsupportedSymbolError, VenueError
+from data_collector.errors import AnswerError, RetryError, UnsupportedSymbolError, VenueError
 from data_collector.rest import Outcome
 from data_collector.venues import Observation
 
 __all__ = ["Exchange", "Poller", "Times", "VenueClient"]
+
+_ROUNDS = 4  # of all venues, within one poll
+_FIRST_PAUSE_S = 0.1
 
 _log = get_logger(__name__)
 
@@ -45,10 +49,11 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds: for one venue while another can still be asked, and for the whole poll."""
+    """Seconds: for one venue while another can still be asked, and for one round of all."""
 
     request_s: float
     deadline_s: float
+    retry_until_s: float = 0.0  # no new round begins later than this after the schedule
 
 
 # Takes (symbol, venue, observation, sequence); raises `AnswerError` where it is refused.
@@ -75,6 +80,7 @@ class Poller:
         self._clock = clock
         self._accept = accept
         self._reject = reject
+        self._rng = random.Random()  # noqa: S311 - jitter
         self._probes: set[asyncio.Task[None]] = set()
         self._used: dict[str, str] = {}
 
@@ -85,21 +91,39 @@ class Poller:
 
     async def poll(self, sequence: int) -> None:
         """Collect one tick for each symbol; what no venue gave is counted as missed."""
-        deadline = self._clock.monotonic() + self._times.deadline_s
+        started = self._clock.monotonic()
         missing = set(self._symbols)
+        for pause in self._pauses():
+            missing -= await self._ask_in_order(missing, sequence, started + self._times.deadline_s)
+            ends = started + self._times.retry_until_s
+            if not missing or self._clock.monotonic() + pause >= ends:
+                break
+            await asyncio.sleep(pause)
+        if missing:
+            metrics.MISSED_POLLS.labels("no_answer").inc(len(missing))
+            _log.warning(
+                "no exchange gave a valid tick", sequence=sequence, symbols=sorted(missing)
+            )
+
+    def _pauses(self) -> Iterator[float]:
+        """Yield the pauses between rounds: 0.1, 0.2, ... s, each with jitter."""
+        for round_ in range(_ROUNDS):
+            yield _FIRST_PAUSE_S * 2**round_ * self._rng.uniform(0.5, 1.0)
+
+    async def _ask_in_order(
+        self, symbols: Collection[str], sequence: int, deadline: float
+    ) -> set[str]:
+        """Ask one venue after the other; return the symbols that have their tick."""
+        missing = set(symbols)
         candidates = self._candidates()
         for position, exchange in enumerate(candidates):
             asked = sorted(missing - exchange.unsupported)
             left = deadline - self._clock.monotonic()
-            if not asked or left <= 0:
-                continue
-            last = position == len(candidates) - 1
-            limit = left if last else min(left, self._times.request_s)
-            missing -= await self._ask(exchange, asked, sequence, limit)
-            if not missing:
-                return
-        metrics.MISSED_POLLS.labels("no_answer").inc(len(missing))
-        _log.warning("no exchange gave a valid tick", sequence=sequence, symbols=sorted(missing))
+            if asked and left > 0:
+                last = position == len(candidates) - 1
+                limit = left if last else min(left, self._times.request_s)
+                missing -= await self._ask(exchange, asked, sequence, limit)
+        return set(symbols) - missing
 
     async def close(self) -> None:
         """End the probes that are under way."""
@@ -111,26 +135,30 @@ class Poller:
         """Return whom to ask, in order; let others that are due be probed beside them."""
         closed = [e for e in self._exchanges if e.breaker.state == "closed"]
         due = [e for e in self._exchanges if e.breaker.probe_is_due]
-        for exchange in due:
+        for exchange in due if closed else ():
             exchange.breaker.begin_probe()
-            if closed:
-                probe = asyncio.create_task(self._probe(exchange))
-                self._probes.add(probe)
-                probe.add_done_callback(self._probes.discard)
+            probe = asyncio.create_task(self._probe(exchange))
+            self._probes.add(probe)
+            probe.add_done_callback(self._probes.discard)
         return closed or due
 
     async def _probe(self, exchange: Exchange) -> None:
         """Ask as a poll would, and judge the venue by it; the answers are not used."""
         asked = [s for s in self._symbols if s not in exchange.unsupported]
-        outcomes = await exchange.client.observe(asked, self._times.request_s)
-        errors = [each for each in outcomes.values() if isinstance(each, VenueError)]
-        self._judge(exchange, errors)
+        errors: list[VenueError] = [RetryError("probe failed")]
+        try:
+            outcomes = await exchange.client.observe(asked, self._times.request_s)
+            errors = [each for each in outcomes.values() if isinstance(each, VenueError)]
+        finally:
+            self._judge(exchange, errors)
 
     async def _ask(
         self, exchange: Exchange, symbols: Sequence[str], sequence: int, limit_s: float
     ) -> set[str]:
         """Return the symbols for which ``exchange`` gave a tick that was accepted."""
         venue = exchange.client.name
+        if exchange.breaker.state == "open":
+            exchange.breaker.begin_probe()
         outcomes = await exchange.client.observe(symbols, limit_s)
         accepted: set[str] = set()
         errors: list[VenueError] = []

@@ -37,12 +37,15 @@ class Schedule:
         The first poll is at once, for the present slot, unless ``last_sequence`` has it.
         """
         slot = max(self._slot_of_now(), last_sequence + self._interval)
-        slot -= slot % self._interval
+        first = slot = slot - slot % self._interval
         while not stop.is_set():
             await self._sleep_until(slot, stop)
             if stop.is_set():
                 break
             slot = self._skip_missed(slot)
+            if slot > first:  # the first is late on purpose
+                lateness = to_micros(self._clock.now()) - slot
+                metrics.POLL_LATENESS.observe(max(0.0, lateness / 1e6))
             self._start(slot)
             slot += self._interval
         await asyncio.gather(*self._running, return_exceptions=True)
@@ -73,7 +76,6 @@ class Schedule:
         return max(slot, present)
 
     def _start(self, slot: int) -> None:
-        metrics.POLL_LATENESS.observe(max(0.0, (to_micros(self._clock.now()) - slot) / 1e6))
         if len(self._running) >= self._most:
             metrics.MISSED_POLLS.labels("in_flight").inc()
             _log.warning("poll left out, too many wait for an answer", in_flight=self._most)

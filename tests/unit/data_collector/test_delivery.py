@@ -1,0 +1,177 @@
+"""Delivery against a producer that behaves as told: order, no loss, no early acknowledgement."""
+
+import threading
+import time
+from collections import namedtuple
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.future import Future
+
+from common.clock import SystemClock
+from common.lifecycle import Deadline
+from data_collector.delivery import Delivery, Topics
+from data_collector.spool import Entry, Kind, Spool, SpoolOptions
+
+Metadata = namedtuple("Metadata", "topic partition offset")
+
+
+class FakeBroker:
+    """Keeps what producers send; can refuse connections, hold back or fail acknowledgements."""
+
+    def __init__(self) -> None:
+        self.stored: list[bytes] = []
+        self.topics: list[str] = []
+        self.producers = 0
+        self.refuse = False
+        self.hold = False
+        self.fail_after: int | None = None
+        self.held: list[Callable[[], object]] = []
+
+    def make_producer(self) -> Any:
+        if self.refuse:
+            raise KafkaTimeoutError("no broker")
+        self.producers += 1
+        return FakeProducer(self)
+
+
+class FakeProducer:
+    def __init__(self, broker: FakeBroker) -> None:
+        self.broker = broker
+        self.failed = False
+
+    def partitions_for(self, _topic: str) -> set[int]:
+        return {0}
+
+    def send(self, topic: str, key: bytes, value: bytes) -> Future:
+        future = Future()
+        broker = self.broker
+        self.failed = self.failed or broker.fail_after == len(broker.stored)
+        if self.failed:
+            broker.fail_after = None
+            future.failure(KafkaError("lost"))
+            return future
+        broker.stored.append(value)
+        broker.topics.append(topic)
+        metadata = Metadata(topic, 0, len(broker.stored) - 1)
+        if broker.hold:
+            broker.held.append(lambda: future.success(metadata))
+        else:
+            future.success(metadata)
+        return future
+
+    def close(self, timeout: float) -> None:
+        assert timeout >= 0
+
+
+@pytest.fixture
+def broker() -> FakeBroker:
+    return FakeBroker()
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return Spool(SpoolOptions(tmp_path, segment_bytes=4096), SystemClock())
+
+
+def eventually(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def start(broker: FakeBroker, spool: Spool) -> Delivery:
+    topics = Topics("prices", "dlq")
+    delivery = Delivery(broker.make_producer, topics, SystemClock(), on_fatal=threading.Event().set)
+    delivery.start()
+    delivery.begin(spool)
+    return delivery
+
+
+def fill(spool: Spool, first: int, count: int) -> list[bytes]:
+    values = [b"value %d" % number for number in range(first, first + count)]
+    for value in values:
+        spool.append(Entry(Kind.TICK, b"BTC-USD", value))
+    return values
+
+
+def test_delivers_in_order_what_was_left_and_what_comes(broker: FakeBroker, spool: Spool) -> None:
+    values = fill(spool, 0, 500)
+    delivery = start(broker, spool)
+    values += fill(spool, 500, 500)
+    delivery.wake()
+    eventually(lambda: spool.pending == 0)
+    assert broker.stored == values
+    delivery.stop(Deadline(SystemClock(), 5))
+
+
+def test_each_kind_goes_to_its_topic(broker: FakeBroker, spool: Spool) -> None:
+    fill(spool, 0, 1)
+    spool.append(Entry(Kind.DEAD_LETTER, b"BTC-USD", b"bad"))
+    delivery = start(broker, spool)
+    eventually(lambda: spool.pending == 0)
+    assert broker.topics == ["prices", "dlq"]
+    delivery.stop(Deadline(SystemClock(), 5))
+
+
+def test_nothing_leaves_the_spool_before_the_acknowledgement(
+    broker: FakeBroker, spool: Spool
+) -> None:
+    broker.hold = True
+    fill(spool, 0, 10)
+    delivery = start(broker, spool)
+    eventually(lambda: len(broker.stored) == 10)
+    assert spool.pending == 10
+    for acknowledge in broker.held[:4]:
+        acknowledge()
+    eventually(lambda: spool.pending == 6)
+    # An acknowledgement out of turn moves nothing past the one that is missing.
+    broker.held[9]()
+    time.sleep(0.1)
+    assert spool.pending == 6
+    for acknowledge in broker.held[4:9]:
+        acknowledge()
+    eventually(lambda: spool.pending == 0)
+    delivery.stop(Deadline(SystemClock(), 5))
+
+
+def test_a_producer_that_fails_is_replaced_and_the_order_kept(
+    broker: FakeBroker, spool: Spool
+) -> None:
+    broker.fail_after = 7
+    values = fill(spool, 0, 20)
+    delivery = start(broker, spool)
+    eventually(lambda: spool.pending == 0)
+    assert broker.stored == values
+    assert broker.producers == 2
+    delivery.stop(Deadline(SystemClock(), 5))
+
+
+def test_waits_for_a_broker_that_is_away(broker: FakeBroker, spool: Spool) -> None:
+    broker.refuse = True
+    values = fill(spool, 0, 3)
+    delivery = start(broker, spool)
+    eventually(lambda: "no broker" in delivery.last_error)
+    eventually(lambda: not delivery.reachable)
+    broker.refuse = False
+    eventually(lambda: spool.pending == 0)
+    assert broker.stored == values
+    eventually(lambda: delivery.reachable)
+    delivery.stop(Deadline(SystemClock(), 5))
+
+
+def test_a_stop_is_in_time_although_nothing_is_acknowledged(
+    broker: FakeBroker, spool: Spool
+) -> None:
+    broker.hold = True
+    fill(spool, 0, 3)
+    delivery = start(broker, spool)
+    eventually(lambda: len(broker.stored) == 3)
+    started = time.monotonic()
+    delivery.stop(Deadline(SystemClock(), 0.5))
+    assert time.monotonic() - started < 3
+    assert spool.pending == 3

@@ -1,0 +1,117 @@
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.wire import Tick
+from data_collector.validation import Limits, Validator
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def tick(second: float, price: str = "100", **changes: Any) -> Tick:
+    moment = START + timedelta(seconds=second)
+    values: dict[str, Any] = {
+        "symbol": "BTC-USD",
+        "venue": "coinbase",
+        "feed": "live",
+        "sequence": round(second * 1e6),
+        "event_time": moment,
+        "receive_time": moment,
+        "price": Decimal(price),
+    }
+    return Tick(**{**values, **changes})
+
+
+def reason(validator: Validator, each: Tick) -> str:
+    refusal = validator.check(each)
+    return refusal.reason if refusal else "accepted"
+
+
+def test_order_and_repeats() -> None:
+    validator = Validator(Limits())
+    found = [reason(validator, tick(second)) for second in (5, 6, 6, 5, 7)]
+    assert found == ["accepted", "accepted", "duplicate", "out_of_order", "accepted"]
+
+
+def test_symbols_are_judged_apart() -> None:
+    validator = Validator(Limits())
+    assert reason(validator, tick(5)) == "accepted"
+    assert reason(validator, tick(5, "3", symbol="ETH-USD")) == "accepted"
+
+
+def test_a_restart_knows_what_was_accepted_before() -> None:
+    validator = Validator(Limits())
+    validator.resume("BTC-USD", 5_000_000)
+    assert reason(validator, tick(5)) == "duplicate"
+    assert reason(validator, tick(6)) == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("age_s", "expected"),
+    [(59, "accepted"), (61, "stale"), (-9, "accepted"), (-11, "clock_skew")],
+)
+def test_event_times(age_s: float, expected: str) -> None:
+    event = START + timedelta(seconds=100 - age_s)
+    assert reason(Validator(Limits()), tick(100, event_time=event)) == expected
+
+
+@pytest.mark.parametrize(
+    "values", [{"price": "1e13"}, {"bid": "1e-13", "ask": "100"}, {"bid": "100", "ask": "1e13"}]
+)
+def test_values_out_of_any_market(values: dict[str, str]) -> None:
+    changes = {name: Decimal(value) for name, value in values.items()}
+    assert reason(Validator(Limits()), tick(1, **changes)) == "out_of_range"  # type: ignore[arg-type]
+
+
+def test_a_jump_is_refused_until_it_is_confirmed() -> None:
+    validator = Validator(Limits(jump_confirmations=3))
+    assert reason(validator, tick(1)) == "accepted"
+    found = [reason(validator, tick(second, "150")) for second in (2, 3, 4, 5, 6)]
+    assert found == ["jump", "jump", "jump", "accepted", "accepted"]
+
+
+def test_single_outliers_never_become_a_level() -> None:
+    validator = Validator(Limits(jump_confirmations=2))
+    prices = ["100", "150", "100", "151", "100", "152", "100", "153", "400", "20", "900"]
+    found = [reason(validator, tick(second, price)) for second, price in enumerate(prices)]
+    assert [each == "accepted" for each in found] == [price == "100" for price in prices]
+
+
+@pytest.mark.parametrize(("step", "expected"), [(0.01, "jump"), (1.5, "accepted")])
+def test_what_is_a_jump_depends_on_the_recent_volatility(step: float, expected: str) -> None:
+    validator = Validator(Limits(jump_floor=0.05, jump_sigmas=10))
+    for second in range(300):
+        price = 100 + step * (1 if second % 2 else -1)
+        assert reason(validator, tick(second, str(price))) == "accepted"
+    assert reason(validator, tick(300, "110")) == expected
+
+
+@dataclass(frozen=True)
+class Arrival:
+    sequence: int
+    age_s: float
+
+
+arrivals = st.lists(st.builds(Arrival, st.integers(0, 30), st.floats(-100, 100)), max_size=40)
+
+
+@given(arrivals=arrivals)
+def test_what_is_accepted_is_strictly_increasing_and_timely(arrivals: list[Arrival]) -> None:
+    limits = Limits()
+    validator = Validator(limits)
+    accepted = []
+    for each in arrivals:
+        event = START + timedelta(seconds=each.sequence - each.age_s)
+        if validator.check(tick(each.sequence, event_time=event)) is None:
+            accepted.append(each)
+            assert -limits.max_ahead_s <= each.age_s <= limits.stale_after_s
+    sequences = [each.sequence for each in accepted]
+    assert sequences == sorted(set(sequences))
+    # An arrival that was accepted is refused when it comes again.
+    for each in accepted:
+        assert validator.check(tick(each.sequence)) is not None
