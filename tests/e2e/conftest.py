@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,9 +27,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def platform(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalPlatform]:
-    # A short path: the supervisor's socket address is limited to about 100 bytes.
-    home = tmp_path_factory.mktemp("h")
+def platform(checkout: Path) -> Iterator[LocalPlatform]:
+    home = Path(tempfile.mkdtemp(prefix="bp"))  # short: a socket's path is limited
     ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
     platform = LocalPlatform(checkout, home, ports=ports)
     yield platform

@@ -1,6 +1,8 @@
 """Every mistake gives one clear message, a failing exit code, and changes nothing."""
 
 import socket
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,8 +30,12 @@ MISTAKES = [
 
 
 @pytest.fixture
-def nothing_built(checkout: Path, tmp_path: Path) -> LocalPlatform:
-    return LocalPlatform(checkout, tmp_path / "home")
+def nothing_built(checkout: Path) -> Iterator[LocalPlatform]:
+    with tempfile.TemporaryDirectory(prefix="bp") as home:  # short: a socket's path is limited
+        platform = LocalPlatform(checkout, Path(home))
+        yield platform
+        for process in platform.processes().values():  # there are none unless a test failed
+            process.kill()
 
 
 @pytest.mark.parametrize(("playbook", "variables", "words"), MISTAKES)
