@@ -9,7 +9,7 @@ import msgspec
 from flask import Flask, Response, render_template, request
 from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 from prometheus_client import Counter
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, SecurityError
 
 from common.health import Health
 from common.log import get_logger
@@ -95,7 +95,8 @@ def _health(health: Health) -> Response:
 
 def _answer_error(error: Exception) -> Response | tuple[str, int]:
     status, message = _explain(error)
-    if request.path.startswith(("/api/", "/health")):
+    # After a SecurityError, a host that is not ours, Flask makes no addresses for a page.
+    if request.path.startswith(("/api/", "/health")) or isinstance(error, SecurityError):
         return _json({"error": message}, status)
     title = "Kafka does not answer" if status == HTTPStatus.SERVICE_UNAVAILABLE else status.phrase
     return render_template("error.html", title=title, message=message), status

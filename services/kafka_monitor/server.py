@@ -45,13 +45,7 @@ def main() -> int:
     configure_logging(settings.service_name, settings.log_level)
     listener = _listener(settings)
     health = Health()
-    try:
-        ops = OpsServer(settings.ops_host, settings.ops_port, health)
-    except OSError as error:
-        raise ConfigurationError(
-            f"OPS_PORT {settings.ops_port}: cannot listen on {settings.ops_host}: "
-            f"{error.strerror}; choose another"
-        ) from error
+    ops = OpsServer(settings.ops_host, settings.ops_port, health)
     host, port = listener.getsockname()[:2]
     _log.info("serving", address=f"http://{host}:{port}", ops_port=ops.port)
     _Server(settings, listener.fileno(), health, ops).run()
@@ -70,11 +64,13 @@ def _listener(settings: MonitorSettings) -> socket.socket:
             ) from error
     try:
         inherited = socket.socket(fileno=os.dup(settings.listen_fd))
-        if inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            return inherited
+        listening = inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
     except OSError as error:
         raise ConfigurationError(f"LISTEN_FD {settings.listen_fd}: {error.strerror}") from error
-    raise ConfigurationError(f"LISTEN_FD {settings.listen_fd}: the socket does not listen")
+    if not listening:
+        inherited.close()
+        raise ConfigurationError(f"LISTEN_FD {settings.listen_fd}: the socket does not listen")
+    return inherited
 
 
 def _make_views(settings: MonitorSettings) -> Views:
@@ -91,7 +87,8 @@ def _make_views(settings: MonitorSettings) -> Views:
     )
     return Views(
         link=KafkaLink(connect),
-        readers=ReaderPool(read, _READERS, _READER_WAIT_S),
+        # A page asks only for what is there, and each window waits for the request before it.
+        readers=ReaderPool(partial(read, fetch_max_wait_ms=10), _READERS, _READER_WAIT_S),
         tails=ReaderPool(read, settings.web_max_tails, 0.0),
         clock=SystemClock(),
     )
