@@ -27,6 +27,7 @@ from common.log import configure_logging, get_logger
 from common.ops import OpsServer
 from common.settings import load_settings
 from common.store import make_engine, upgrade_schema
+from common.store.retention import Retention, RetentionPolicy
 
 __all__ = ["main"]
 
@@ -80,6 +81,8 @@ def _serve(settings: ForecastSettings, database: Database, stop: threading.Event
     registry = Registry(settings.model_dir, settings.feed)
     trainer = Trainer(settings, clock, metrics)
     supervision = Supervision(worker, registry, trainer, metrics, clock)
+    policy = RetentionPolicy(settings.retention_ticks_days, settings.retention_predictions_days)
+    retention = Retention(database, policy, clock)
     health = make_health(database, watch, worker, vitals, metrics)
     health.status = partial(describe, health, watch, worker, vitals, registry, trainer)
     lock = LeaderLock(settings.leader_lock_file)
@@ -92,11 +95,16 @@ def _serve(settings: ForecastSettings, database: Database, stop: threading.Event
             health.role = "active"
             metrics.active.set(1)
             _log.info("active")
-            worker.run(stop, supervision)
+            worker.run(stop, partial(_keep_house, supervision, retention))
             trainer.stop()
             _close(source, publisher, vitals)
         watch.stop()
         lock.close()
+
+
+def _keep_house(supervision: Supervision, retention: Retention) -> None:
+    supervision()
+    retention()
 
 
 def _warm(worker: Worker) -> int:

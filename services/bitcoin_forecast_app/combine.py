@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from bitcoin_forecast_app.baseline import HORIZONS
-from bitcoin_forecast_app.distribution import LEVELS, Array
+from bitcoin_forecast_app.distribution import LEVELS, Array, Indexes
 
 __all__ = ["Combination"]
 
@@ -39,24 +39,25 @@ class Combination:
         found: Array = np.sort(np.einsum("ehl,ehl->hl", self.weights, quantiles), axis=1)
         return found
 
-    def learn(self, index: int, quantiles: Array, outcome: float) -> None:
-        """Take in one outcome; ``quantiles`` is (experts, levels), both standardised."""
-        information = 1.0 / HORIZONS[index]
+    def learn(self, indexes: Indexes, quantiles: Array, outcomes: Array) -> None:
+        """Take in one outcome for each horizon given; ``quantiles`` is (experts, outcomes, levels).
+
+        Both are standardised.
+        """
+        information = 1.0 / HORIZONS[indexes][:, None]
         keep = 1.0 - information / _MEMORY
-        weights = self.weights[:, index]
-        combined = np.einsum("el,el->l", weights, quantiles)
-        slope = np.where(outcome < combined, 1.0, 0.0) - LEVELS
+        combined = np.einsum("ekl,ekl->kl", self.weights[:, indexes], quantiles)
+        slope = (outcomes[:, None] < combined) - LEVELS
         regret = (slope * (combined - quantiles)) @ self._kernel
-        largest = np.maximum(self._largest[:, index], np.abs(regret))
-        variance = keep * self._variance[:, index] + information * regret**2
+        largest = np.maximum(self._largest[:, indexes], np.abs(regret))
+        variance = keep * self._variance[:, indexes] + information * regret**2
         rate = np.minimum(
             0.5 / largest, np.sqrt(math.log(len(quantiles) + 1.0) / np.maximum(variance, 1e-12))
         )
-        total = keep * self._regret[:, index] + information * regret * (1.0 + rate * regret)
-        exponent = np.log(self._prior * rate) + np.clip(rate * total, -50.0, 50.0)
-        exponent -= exponent.max(axis=0)
-        found = np.exp(exponent)
-        self._largest[:, index] = largest
-        self._variance[:, index] = variance
-        self._regret[:, index] = total
-        self.weights[:, index] = found / found.sum(axis=0)
+        total = keep * self._regret[:, indexes] + information * regret * (1.0 + rate * regret)
+        exponent = np.log(self._prior[:, None] * rate) + np.clip(rate * total, -50.0, 50.0)
+        found = np.exp(exponent - exponent.max(axis=0))
+        self._largest[:, indexes] = largest
+        self._variance[:, indexes] = variance
+        self._regret[:, indexes] = total
+        self.weights[:, indexes] = found / found.sum(axis=0)

@@ -1,12 +1,11 @@
 """Adaptive conformal calibration: intervals widen after misses and narrow after hits."""
 
-import math
 from typing import Final
 
 import numpy as np
 
 from bitcoin_forecast_app.baseline import HORIZONS
-from bitcoin_forecast_app.distribution import LEVELS, MEDIAN_LEVEL, Array
+from bitcoin_forecast_app.distribution import LEVELS, MEDIAN_LEVEL, Array, Indexes
 
 __all__ = ["Calibration"]
 
@@ -35,13 +34,14 @@ class Calibration:
         corrected: Array = np.sort(middle + (quantiles - middle) * spread, axis=1)
         return corrected
 
-    def learn(self, index: int, quantiles: Array, outcome: float) -> None:
-        """Take in one outcome of the corrected ``quantiles`` (levels,).
+    def learn(self, indexes: Indexes, quantiles: Array, outcomes: Array) -> None:
+        """Take in one outcome for each horizon given, of the corrected ``quantiles`` (k, levels).
 
         An interval that is a point says nothing of its width, so its factor stays.
         """
-        low, high = quantiles[:MEDIAN_LEVEL], quantiles[:MEDIAN_LEVEL:-1]
+        low, high = quantiles[:, :MEDIAN_LEVEL], quantiles[:, :MEDIAN_LEVEL:-1]
+        outcome = outcomes[:, None]
         missed = (outcome < low) | (outcome > high)
-        step = _STEP / math.sqrt(HORIZONS[index])
-        moved = self._logs[index] + np.where(high > low, step * (missed - self._miss), 0.0)
-        self._logs[index] = np.clip(moved, -_BOUND, _BOUND)
+        step = _STEP / np.sqrt(HORIZONS[indexes])[:, None]
+        moved = self._logs[indexes] + np.where(high > low, step * (missed - self._miss), 0.0)
+        self._logs[indexes] = np.clip(moved, -_BOUND, _BOUND)

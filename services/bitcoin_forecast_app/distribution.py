@@ -18,6 +18,7 @@ __all__ = [
     "PUBLISHED_WEIGHTS",
     "T4_QUANTILES",
     "Array",
+    "Indexes",
     "level_weights",
     "pinball",
     "quantile_crps",
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
+Indexes = NDArray[np.intp]  # of horizons, each at most once
 
 # Every fifth per cent and the tails that are published, so that a sum over them is an integral.
 LEVELS: Final[Array] = np.array(

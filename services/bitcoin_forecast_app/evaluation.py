@@ -39,7 +39,7 @@ def crps_ratio(
     for _, settled in replay(forecaster, [*warm, *scored]):
         for item in settled:
             context = item.issue.context
-            if item.issue.issue_us < start_us or context is None or context.final is None:
+            if item.issue.issue_us < start_us:
                 continue
             moved = np.log(item.actual / item.issue.observation.mid) / context.sigma[item.index]
             pair: Array = np.stack([context.final[item.index], context.experts[0, item.index]])

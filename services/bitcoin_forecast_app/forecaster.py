@@ -1,6 +1,6 @@
 """The forecaster of one symbol: pure, the same live, at warm start and in the backtest."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -75,9 +75,8 @@ class Forecaster:
         if previous is None:
             return []
         settled = list(self.settlement.settle(previous, current))
-        for item in settled:
-            if item.issue.context is not None:
-                self._learn(item.issue.context, item)
+        for group in _rounds(settled):
+            self._learn(group)
         return settled
 
     def forecast(self, issue_us: int, horizons: Sequence[int] | None = None) -> Issue:
@@ -130,6 +129,7 @@ class Forecaster:
         ]
         if self.model is not None:
             experts.append(self.model.network(tracker.even, tracker.odd))
+        no_move = np.zeros(0)  # both are set when the forecast is
         return Context(
             sigma=sigma * SQRT_HORIZONS,
             experts=np.stack(experts),
@@ -138,18 +138,37 @@ class Forecaster:
             kind=kind,
             side=-1.0 if imbalance < 0 else 1.0,
             odd=tracker.odd.copy(),
+            median=no_move,
+            final=no_move,
         )
 
-    def _learn(self, context: Context, item: Settled) -> None:
-        index = item.index
-        moved = float(np.log(item.actual / item.issue.observation.mid))
-        outcome = moved / float(context.sigma[index])
-        self._har.learn(index, context.ratios, outcome * outcome)
-        self._shape.learn(index, 0, outcome / context.har[index])
-        self._book_shape.learn(index, context.kind, context.side * outcome / context.har[index])
-        self._mean.learn(index, context.odd, outcome)
-        if len(context.experts) == len(self._combination.weights):
-            self._combination.learn(index, context.experts[:, index], outcome)
-        if context.final is not None and context.median is not None:
-            self._guard.learn(index, float(context.median[index]), outcome)
-            self._calibration.learn(index, context.final[index], outcome)
+    def _learn(self, settled: Sequence[Settled]) -> None:
+        """Let every learner take in what came due; each horizon occurs at most once."""
+        contexts = [item.issue.context for item in settled]
+        indexes = np.array([item.index for item in settled])
+        moved = np.log([item.actual / item.issue.observation.mid for item in settled])
+        picked = list(zip(contexts, indexes.tolist(), strict=True))
+        outcomes = moved / np.array([context.sigma[i] for context, i in picked])
+        self._har.learn(indexes, np.array([c.ratios for c in contexts]), outcomes * outcomes)
+        self._mean.learn(indexes, np.array([c.odd for c in contexts]), outcomes)
+        for (context, index), outcome in zip(picked, outcomes.tolist(), strict=True):
+            shaped = outcome / float(context.har[index])
+            self._shape.learn(index, 0, shaped)
+            self._book_shape.learn(index, context.kind, context.side * shaped)
+        if all(len(context.experts) == len(self._combination.weights) for context in contexts):
+            experts = np.stack([context.experts[:, i] for context, i in picked], axis=1)
+            self._combination.learn(indexes, experts, outcomes)
+        self._guard.learn(indexes, np.array([c.median[i] for c, i in picked]), outcomes)
+        self._calibration.learn(indexes, np.array([c.final[i] for c, i in picked]), outcomes)
+
+
+def _rounds(settled: Sequence[Settled]) -> Iterator[list[Settled]]:
+    """Yield groups in order, in which each horizon occurs at most once."""
+    group: dict[int, Settled] = {}
+    for item in sorted(settled, key=lambda item: item.issue.issue_us):
+        if item.index in group:
+            yield list(group.values())
+            group = {}
+        group[item.index] = item
+    if group:
+        yield list(group.values())

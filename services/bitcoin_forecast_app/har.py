@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from bitcoin_forecast_app.baseline import HORIZONS
-from bitcoin_forecast_app.distribution import Array
+from bitcoin_forecast_app.distribution import Array, Indexes
 
 __all__ = ["HarVolatility"]
 
@@ -27,13 +27,15 @@ class HarVolatility:
     """
 
     windows: int
+    _prior: Array = field(init=False)
     _normal: Array = field(init=False)
     _moment: Array = field(init=False)
     _weights: Array = field(init=False)
 
     def __post_init__(self) -> None:
         size = len(HORIZONS)
-        self._normal = np.tile(_RIDGE * np.eye(self.windows), (size, 1, 1))
+        self._prior = _RIDGE * np.eye(self.windows)
+        self._normal = np.zeros((size, self.windows, self.windows))
         self._moment = np.zeros((size, self.windows))
         self._weights = np.zeros((size, self.windows))
 
@@ -42,16 +44,22 @@ class HarVolatility:
         factor = 1.0 + self._weights @ (ratios - 1.0)
         return np.sqrt(np.clip(factor, *_BOUNDS))
 
-    def learn(self, index: int, ratios: Array, outcome: float) -> None:
-        """Take in that the squared return was ``outcome`` times its EWMA variance."""
-        information = 1.0 / HORIZONS[index]
+    def learn(self, indexes: Indexes, ratios: Array, outcomes: Array) -> None:
+        """Take in squared returns in multiples of their EWMA variance, one for each horizon given.
+
+        ``ratios`` is (outcomes, windows), as they were when the forecast was made.
+        """
+        information = 1.0 / HORIZONS[indexes]
         keep = 1.0 - information / _MEMORY
         excess = ratios - 1.0
-        prior = (1.0 - keep) * _RIDGE * np.eye(self.windows)
-        self._normal[index] = (
-            keep * self._normal[index] + prior + information * np.outer(excess, excess)
+        bounded = np.minimum(outcomes, _LARGEST) - 1.0
+        self._normal[indexes] = (
+            keep[:, None, None] * self._normal[indexes]
+            + (information[:, None] * excess)[:, :, None] * excess[:, None, :]
         )
-        self._moment[index] = keep * self._moment[index] + information * excess * (
-            min(outcome, _LARGEST) - 1.0
+        self._moment[indexes] = (
+            keep[:, None] * self._moment[indexes] + (information * bounded)[:, None] * excess
         )
-        self._weights[index] = np.linalg.solve(self._normal[index], self._moment[index])
+        self._weights[indexes] = np.linalg.solve(
+            self._normal[indexes] + self._prior, self._moment[indexes][:, :, None]
+        )[:, :, 0]

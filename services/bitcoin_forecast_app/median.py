@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from bitcoin_forecast_app.baseline import HORIZONS
-from bitcoin_forecast_app.distribution import MEDIAN_LEVEL, Array
+from bitcoin_forecast_app.distribution import MEDIAN_LEVEL, Array, Indexes
 
 __all__ = ["MedianGuard"]
 
@@ -34,10 +34,10 @@ class MedianGuard:
         found[~allowed] = held
         return found
 
-    def learn(self, index: int, proposed: float, outcome: float) -> None:
-        """Take in one outcome of a proposed median; overlapping ones count as one per horizon."""
-        information = 1.0 / HORIZONS[index]
+    def learn(self, indexes: Indexes, proposed: Array, outcomes: Array) -> None:
+        """Take in outcomes of proposed medians; overlapping ones count as one per horizon."""
+        information = 1.0 / HORIZONS[indexes]
         keep = 1.0 - information / _MEMORY
-        gain = abs(outcome) - abs(outcome - proposed)
-        self._gain[index] = keep * self._gain[index] + information * gain
-        self._square[index] = keep * self._square[index] + information * gain * gain
+        gain = np.abs(outcomes) - np.abs(outcomes - proposed)
+        self._gain[indexes] = keep * self._gain[indexes] + information * gain
+        self._square[indexes] = keep * self._square[indexes] + information * gain * gain

@@ -23,6 +23,8 @@ class ForecastSettings(ServiceSettings):
     train_interval_s: float = Field(900.0, gt=0)
     train_min_ticks: int = Field(600, ge=300)  # fewer rows than this teach nothing
     train_enabled: bool = True
+    retention_ticks_days: float = Field(30.0, ge=0)  # 0: for good
+    retention_predictions_days: float = Field(7.0, ge=0)  # and their scores; 0: for good
 
     @field_validator("database_url")
     @classmethod

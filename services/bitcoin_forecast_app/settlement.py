@@ -33,8 +33,8 @@ class Context:
     kind: int
     side: float
     odd: Array
-    median: Array | None = None
-    final: Array | None = None
+    median: Array
+    final: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Issue:
     quantiles: Array
     baseline: Array
     horizons: tuple[int, ...]
-    context: Context | None = None
+    context: Context
 
     def target_us(self, index: int) -> int:
         """Return the target time of the horizon at ``index``."""

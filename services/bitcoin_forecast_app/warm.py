@@ -14,7 +14,7 @@ from common.wire import HORIZONS_S
 
 __all__ = ["warm_up"]
 
-_TICKS_IN_ALL = 2_400  # bounds the start to about a second, however many series there are
+_TICKS_IN_ALL = 1_500  # bounds the start to about a second, however many series there are
 _TICKS_LEAST = 60  # per series
 
 

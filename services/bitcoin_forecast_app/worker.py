@@ -20,6 +20,7 @@ from bitcoin_forecast_app.settings import ForecastSettings
 from bitcoin_forecast_app.stream import Message, Publisher, TickSource
 from bitcoin_forecast_app.vitals import Vitals
 from bitcoin_forecast_app.warm import warm_up
+from common.errors import StaleOffsetError
 from common.log import get_logger
 from common.store.writer import load_offsets, save_offset, save_predictions, save_ticks
 from common.wire import MEDIAN, Prediction, Tick, encode
@@ -85,7 +86,7 @@ class Worker:
                 while not stop.is_set():
                     self._turn(stop)
                     housekeeping()
-            except (SQLAlchemyError, KafkaError, OSError) as error:
+            except (SQLAlchemyError, KafkaError, OSError, StaleOffsetError) as error:
                 self._vitals.error = f"{type(error).__name__}: {error}"
                 self._metrics.restarts.inc()
                 _log.warning("reloading after an error", error=self._vitals.error)
@@ -159,8 +160,9 @@ class Worker:
         with self._database.begin() as connection:
             save_ticks(connection, taken.ticks)
             save_predictions(connection, made)
+            topic, positions = self._settings.topic_prices, self._vitals.positions
             for partition, offset in taken.offsets.items():
-                save_offset(connection, GROUP, self._settings.topic_prices, partition, offset)
+                save_offset(connection, GROUP, topic, partition, offset, positions[partition])
         self._metrics.commit_latency.observe(clock.monotonic() - began)
         self._vitals.positions = self._vitals.positions | taken.offsets
 
