@@ -1,6 +1,13 @@
 """Exceptions of the shared package; a branch says what the caller must do."""
 
-__all__ = ["ConfigurationError", "InvalidMessageError", "PlatformError", "SchemaTooNewError"]
+__all__ = [
+    "ConfigurationError",
+    "InvalidMessageError",
+    "PlatformError",
+    "SchemaTooNewError",
+    "StaleOffsetError",
+    "StoreFileError",
+]
 
 
 class PlatformError(Exception):
@@ -17,3 +24,11 @@ class InvalidMessageError(PlatformError):
 
 class SchemaTooNewError(PlatformError):
     """Stop: the database was written by a newer version of this software."""
+
+
+class StaleOffsetError(PlatformError):
+    """Roll back and reload: the store's offset is not where this consumer has left it."""
+
+
+class StoreFileError(PlatformError):
+    """Stop: a file cannot be read as what it should be, or not be written; the message says why."""

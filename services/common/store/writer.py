@@ -6,9 +6,10 @@ Rows are keyed by nature, so writing one again changes nothing.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Insert, Table, Update, select
 
 from common.clock import to_micros
+from common.errors import StaleOffsetError
 from common.store.bars import add_to_bars, lock_series
 from common.store.insert import insert_into
 from common.store.schema import consumer_offsets, predictions, scores, ticks
@@ -103,15 +104,41 @@ def _score_rows(item: Prediction) -> Iterable[dict[str, Any]]:
 
 
 def save_offset(
-    connection: Connection, group: str, topic: str, partition: int, next_offset: int
+    connection: Connection,
+    group: str,
+    topic: str,
+    partition: int,
+    next_offset: int,
+    expected: int | None = None,
 ) -> None:
-    """Record that ``group`` goes on at ``next_offset``, in the same transaction as its rows."""
+    """Record that ``group`` goes on at ``next_offset``, in the same transaction as its rows.
+
+    With ``expected`` the offset stored so far (0 where there is none) must be just that, else
+    `StaleOffsetError`: another process has taken over, or the store was restored from a backup.
+    """
+    table = consumer_offsets
     key: Mapping[str, Any] = {"consumer_group": group, "topic": topic, "partition": partition}
-    connection.execute(
-        insert_into(consumer_offsets, connection)
-        .values(**key, next_offset=next_offset)
-        .on_conflict_do_update(index_elements=list(key), set_={"next_offset": next_offset})
-    )
+    if expected:
+        statement: Insert | Update = (
+            table.update()
+            .where(*(table.c[name] == value for name, value in key.items()))
+            .where(table.c.next_offset == expected)
+            .values(next_offset=next_offset)
+        )
+    else:
+        statement = (
+            insert_into(table, connection)
+            .values(**key, next_offset=next_offset)
+            .on_conflict_do_update(
+                index_elements=list(key),
+                set_={"next_offset": next_offset},
+                where=None if expected is None else table.c.next_offset == expected,
+            )
+        )
+    if connection.execute(statement.returning(table.c.next_offset)).first() is None:
+        raise StaleOffsetError(
+            f"{topic}/{partition}: the store does not hold offset {expected} for {group}"
+        )
 
 
 def load_offsets(connection: Connection, group: str, topic: str) -> dict[int, int]:

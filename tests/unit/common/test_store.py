@@ -8,7 +8,7 @@ from sqlalchemy import Engine, func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from common.clock import from_micros, to_micros
-from common.errors import SchemaTooNewError
+from common.errors import SchemaTooNewError, StaleOffsetError
 from common.store import check_schema, make_engine, upgrade_schema
 from common.store.schema import metadata, predictions, scores, ticks
 from common.store.writer import load_offsets, save_offset, save_predictions, save_ticks
@@ -131,3 +131,23 @@ def test_a_read_only_engine_refuses_writes(engine: Engine, url: str) -> None:
         with pytest.raises(DBAPIError, match=r"read-?only"):
             save_ticks(connection, [make_tick()])
     reader.dispose()
+
+
+def test_an_offset_that_another_has_moved_is_refused_with_its_rows(engine: Engine) -> None:
+    def write(next_offset: int, expected: int) -> None:
+        with engine.begin() as connection:
+            save_ticks(connection, [make_tick()])
+            save_offset(connection, "group", "topic", 0, next_offset, expected)
+
+    with pytest.raises(StaleOffsetError, match="topic/0: the store does not hold offset 5"):
+        write(7, expected=5)
+    with engine.connect() as connection:
+        assert connection.execute(select(ticks)).all() == []
+        assert load_offsets(connection, "group", "topic") == {}
+    write(10, expected=0)
+    write(16, expected=10)
+    for wrong in (0, 10, 17):
+        with pytest.raises(StaleOffsetError):
+            write(20, expected=wrong)
+    with engine.connect() as connection:
+        assert load_offsets(connection, "group", "topic") == {0: 16}
