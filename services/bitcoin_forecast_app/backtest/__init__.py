@@ -1,0 +1,1 @@
+"""Prequential evaluation of the code that runs live, over recordings."""
