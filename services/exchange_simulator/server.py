@@ -13,7 +13,7 @@ from common.clock import Clock, to_micros
 from exchange_simulator import metrics
 from exchange_simulator.faults import ActiveFaults, Fault
 from exchange_simulator.inquiry import Answer, Inquiry, Route
-from exchange_simulator.limits import RateLimits, Verdict
+from exchange_simulator.limits import RateLimits
 from exchange_simulator.market import Market
 from exchange_simulator.venues import binance, coinbase, kraken
 
@@ -74,11 +74,14 @@ def _handler(
         for _, fault in struck:
             metrics.FAULTS.labels(venue, fault.kind).inc()
         await asyncio.sleep(sum(fault.delay_s for _, fault in struck if fault.kind == "slow"))
-        response = _refusal(venue, struck, request) or _limited(exchange, venue, route, request)
+        headers: dict[str, str] = {}
+        response = _refusal(venue, struck, request)
+        if response is None:
+            response, headers = _limited(exchange, venue, route, request)
         if response is None:
             inquiry = _inquiry(exchange, venue, struck, request)
             response = _to_response(route.answer(inquiry), struck)
-        response.headers.update(request.get("headers", {}))
+        response.headers.update(headers)
         metrics.REQUESTS.labels(venue, response.status).inc()
         return response
 
@@ -135,19 +138,18 @@ def _reset(request: web.Request) -> None:
 
 def _limited(
     exchange: Exchange, venue: str, route: Route, request: web.Request
-) -> web.Response | None:
+) -> tuple[web.Response | None, dict[str, str]]:
+    """Return the refusal, if there is one, and the headers that any answer gets."""
     client = request.remote or ""
     verdict = exchange.limits.take(venue, client, route.weight, exchange.now_us)
+    headers = {"X-MBX-USED-WEIGHT-1M": str(verdict.used)} if venue == "binance" else {}
+    if verdict.allowed:
+        return None, headers
     if venue == "binance":
-        request["headers"] = {"X-MBX-USED-WEIGHT-1M": str(verdict.used)}
-    return None if verdict.allowed else _too_many(venue, verdict)
-
-
-def _too_many(venue: str, verdict: Verdict) -> web.Response:
+        headers["Retry-After"] = str(verdict.retry_after_s)
     answer = _TOO_MANY[venue]
-    headers = {"Retry-After": str(verdict.retry_after_s)} if venue == "binance" else None
     status = 418 if verdict.banned else answer.status
-    return web.json_response(answer.body, status=status, headers=headers)
+    return web.json_response(answer.body, status=status), headers
 
 
 def _to_response(answer: Answer, struck: Sequence[tuple[int, Fault]]) -> web.Response:
