@@ -34,6 +34,8 @@ __all__ = ["main"]
 _STANDBY_POLL_S = 0.02  # bounds the gap in a hand-over
 _STANDBY_REFRESH_TURNS = 50  # a refresh each second
 _RETRY_S = 1.0
+# A broker that is back is found within a second or two, not after the client's default of 30.
+_RECONNECT = {"reconnect_backoff_max_ms": 1_000, "bootstrap_timeout_ms": 5_000}
 
 _log = get_logger(__name__)
 
@@ -72,11 +74,11 @@ def _serve(settings: ForecastSettings, database: Database, stop: threading.Event
     clock = SystemClock()
     servers, name = settings.kafka_bootstrap_servers, settings.service_name
     metrics, vitals = Metrics(), Vitals(clock)
-    watch = BrokerWatch(
-        partial(make_consumer, servers, f"{name}-watch"), settings.topic_prices, clock
-    )
-    publisher = Publisher(partial(make_producer, servers, name), metrics)
-    source = TickSource(make_consumer(servers, name, group_id=GROUP), settings.topic_prices)
+    watcher = partial(make_consumer, servers, f"{name}-watch", **_RECONNECT)
+    watch = BrokerWatch(watcher, settings.topic_prices, clock)
+    publisher = Publisher(partial(make_producer, servers, name, **_RECONNECT), metrics)
+    reader = partial(make_consumer, servers, name, group_id=GROUP, **_RECONNECT)
+    source = TickSource(reader, settings.topic_prices)
     worker = Worker(settings, database, source, publisher, watch, metrics, vitals)
     registry = Registry(settings.model_dir, settings.feed)
     trainer = Trainer(settings, clock, metrics)
@@ -90,7 +92,6 @@ def _serve(settings: ForecastSettings, database: Database, stop: threading.Event
     with OpsServer(settings.ops_host, settings.ops_port, health) as ops:
         supervision.load_model()
         _log.info("ready as standby", ops_port=ops.port, ticks_known=_warm(worker))
-        publisher.warm([settings.topic_predictions, settings.topic_dlq])
         if _wait_for_lead(lock, worker, supervision, vitals, stop):
             health.role = "active"
             metrics.active.set(1)
@@ -131,6 +132,7 @@ def _wait_for_lead(
         turn += 1
         if turn % _STANDBY_REFRESH_TURNS == 0:
             supervision.load_model()
+            worker.prepare()
             _warm(worker)
     return True
 

@@ -9,6 +9,7 @@ import numpy as np
 from bitcoin_forecast_app.distribution import Array
 
 __all__ = [
+    "Booleans",
     "DieboldMariano",
     "coverage",
     "diebold_mariano",

@@ -22,12 +22,22 @@ _log = get_logger(__name__)
 
 
 class TickSource:
-    """Reads all partitions of one topic from given offsets; one thread only."""
+    """Reads all partitions of one topic from given offsets; one thread only.
 
-    def __init__(self, consumer: KafkaConsumer, topic: str) -> None:
-        self._consumer = consumer
+    It connects when first used, which blocks for seconds while Kafka is away: look first.
+    """
+
+    def __init__(self, connect: Callable[[], KafkaConsumer], topic: str) -> None:
+        self._connect = connect
         self._topic = topic
+        self._client: KafkaConsumer | None = None
         self._assigned: frozenset[int] = frozenset()
+
+    @property
+    def _consumer(self) -> KafkaConsumer:
+        if self._client is None:
+            self._client = self._connect()
+        return self._client
 
     @property
     def assigned(self) -> frozenset[int]:
@@ -57,7 +67,7 @@ class TickSource:
 
     def acknowledge(self, offsets: Mapping[int, int], *, wait: bool = False) -> None:
         """Show Kafka how far the group is; nothing rests on it but tools that display the lag."""
-        if not offsets:
+        if not offsets or self._client is None:
             return
         named = {
             TopicPartition(self._topic, index): OffsetAndMetadata(offset, "", -1)
@@ -70,7 +80,9 @@ class TickSource:
 
     def close(self) -> None:
         """Leave."""
-        self._consumer.close(timeout_ms=1_000)
+        client, self._client = self._client, None
+        if client is not None:
+            client.close(timeout_ms=1_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +103,16 @@ class Publisher:
         self._producer: KafkaProducer | None = None
 
     def warm(self, topics: Sequence[str]) -> None:
-        """Connect and learn where ``topics`` live, so that the first message is not late."""
+        """Connect and learn where ``topics`` live, so that the first message is not late.
+
+        Does nothing where that was done already.
+        """
+        if self._producer is not None:
+            return
         try:
-            self._producer = self._producer or self._connect()
+            producer = self._producer = self._connect()
             for topic in topics:
-                self._producer.partitions_for(topic)
+                producer.partitions_for(topic)
         except KafkaError as error:
             _log.warning("producer not ready yet", error=str(error))
 

@@ -32,6 +32,7 @@ GROUP = "bitcoin-forecast-app"
 _BATCH = 16  # ticks in one transaction: few, so that the first waits little for the last
 _BACK_OFF_S = 1.0
 _MAX_REPUBLISHED = 500
+_WATCH_POLL_S = 0.05
 
 _log = get_logger(__name__)
 
@@ -77,6 +78,11 @@ class Worker:
         with self._database.connect() as connection:
             return warm_up(self.engine, connection)
 
+    def prepare(self) -> None:
+        """Connect what publishes, if Kafka is there; a standby does it before it is needed."""
+        if self._watch.check().ok:
+            self._publisher.warm([self._settings.topic_predictions, self._settings.topic_dlq])
+
     def run(self, stop: threading.Event, housekeeping: Callable[[], None]) -> None:
         """Work until ``stop``; after a fault of store or broker, reload and go on."""
         while not stop.is_set():
@@ -96,7 +102,11 @@ class Worker:
 
     def _resume(self, stop: threading.Event) -> None:
         """Go to the stored state and offsets, and publish again what may not have been."""
+        while not self._watch.check().ok and not stop.wait(_WATCH_POLL_S):
+            self._vitals.error = self._watch.check().detail
+            self._beat()
         self.warm()
+        self.prepare()
         with self._database.connect() as connection:
             self.stored_ticks = count_ticks(connection, self._settings.feed)
         self._beat()

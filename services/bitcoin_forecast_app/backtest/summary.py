@@ -8,6 +8,7 @@ import numpy as np
 from bitcoin_forecast_app.backtest.prequential import COLUMNS
 from bitcoin_forecast_app.distribution import LEVELS, Array
 from bitcoin_forecast_app.scores import (
+    Booleans,
     coverage,
     diebold_mariano,
     direction,
@@ -62,7 +63,7 @@ def _test(loss: Array, rival: Array, steps: int) -> dict[str, float]:
     return {"statistic": result.statistic, "p": result.p}
 
 
-def _by_day(time_s: Array, inside: Array) -> list[float]:
+def _by_day(time_s: Array, inside: Booleans) -> list[float]:
     """Return smallest and largest coverage over any 24 h, by the hour; empty for less data."""
     if time_s[-1] - time_s[0] < _DAY_S:
         return []
