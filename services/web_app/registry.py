@@ -1,48 +1,67 @@
-"""The forecaster's models as its files describe them; read only."""
+"""The forecaster's models as its manifests describe them; read only."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-__all__ = ["read_models"]
+import msgspec
 
-_NEWEST = 50
-_MAX_BYTES = 1_000_000
+__all__ = ["ModelCard", "ModelsAnswer", "read_models"]
+
+_NEWEST = 20
+_MAX_BYTES = 256_000
 
 
-def read_models(folder: Path | None) -> dict[str, Any]:
-    """Return ``current`` (a version or None) and ``items``, newest first.
+class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
+    """One training run: on what, how it did on data it had not seen, and what was decided."""
 
-    Every ``<version>/*.json`` of small size is shown as it is under its name; what is unreadable
-    is left out, since a model may be written or removed at this moment.
+    version: str
+    trained_at: str | None = None
+    feed: str | None = None
+    rows: int | None = None
+    window: list[str] = []
+    replaces: str | None = None
+    promoted: bool | None = None
+    reason: str | None = None
+    seconds: float | None = None
+    scores: dict[str, Any] = {}
+
+
+class ModelsAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """``current`` is the version in service, None while the baseline serves; newest run first."""
+
+    current: str | None = None
+    last_training: ModelCard | None = None
+    items: list[ModelCard] = []
+
+
+def read_models(folder: Path | None, feed: str) -> ModelsAnswer:
+    """Return what is in MODEL_DIR for a feed.
+
+    What cannot be read is left out: a version may be written or removed at this moment.
     """
-    if folder is None or not folder.is_dir():
-        return {"current": None, "items": []}
-    versions = sorted(
-        (path for path in folder.iterdir() if path.is_dir() and not path.is_symlink()),
-        key=lambda path: path.name,
-        reverse=True,
+    if folder is None:
+        return ModelsAnswer()
+    own = folder / feed
+    names = sorted((path.parent.name for path in own.glob("[!.]*/manifest.json")), reverse=True)
+    cards = (_card(own / name / "manifest.json") for name in names[:_NEWEST])
+    return ModelsAnswer(
+        current=_current(own),
+        last_training=_card(own / "last_training.json"),
+        items=[card for card in cards if card is not None],
     )
-    items = [{"version": path.name, **_documents(path)} for path in versions[:_NEWEST]]
-    return {"current": _current(folder), "items": items}
 
 
 def _current(folder: Path) -> str | None:
-    pointer = folder / "current"
     try:
-        if pointer.is_symlink():
-            return pointer.readlink().name
-        return pointer.read_text(encoding="utf-8").strip()[:100] or None
-    except OSError:
+        return (folder / "current").read_text(encoding="utf-8").strip()[:100] or None
+    except (OSError, UnicodeDecodeError):
         return None
 
 
-def _documents(folder: Path) -> dict[str, Any]:
-    documents: dict[str, Any] = {}
-    for path in sorted(folder.glob("*.json")):
-        try:
-            if path.stat().st_size <= _MAX_BYTES:
-                documents[path.stem] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-    return documents
+def _card(path: Path) -> ModelCard | None:
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            return None
+        return msgspec.json.decode(path.read_bytes(), type=ModelCard)
+    except (OSError, msgspec.MsgspecError):
+        return None

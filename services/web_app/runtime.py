@@ -17,7 +17,7 @@ from common.store import check_schema, make_engine
 from common.store.queries import Series
 from web_app import metrics
 from web_app.live import Hub, KafkaReader
-from web_app.scoreboard import ErrorReporter
+from web_app.scorebook import ScoreBook
 from web_app.settings import WebSettings
 
 __all__ = ["Runtime"]
@@ -36,7 +36,7 @@ class Runtime:
         self.engine: Engine = make_engine(settings.database_url, read_only=True)
         self.hub = Hub(settings.symbols, settings.web_history_s, settings.web_max_streams)
         self.reader = KafkaReader(settings, self.hub, self.clock)
-        self.reporter = ErrorReporter(self.engine, self.series(), self.clock)
+        self.scores = ScoreBook(self.engine, settings.feed, settings.symbols, self.clock)
         self.health = Health(
             live={"kafka_reader": self.reader.alive},
             ready={
@@ -54,10 +54,10 @@ class Runtime:
         return Series(self.settings.feed, symbol or self.settings.symbols[0])
 
     def start(self) -> None:
-        """Start the threads; raises `OSError` when the ops port is taken."""
+        """Start the threads; raises `ConfigurationError` when the ops port is taken."""
         self._ops = OpsServer(self.settings.ops_host, self.settings.ops_port, self.health).start()
         self.reader.start()
-        self.reporter.start()
+        self.scores.start()
         _log.info("web application is up", feed=self.settings.feed, ops_port=self._ops.port)
 
     def wait_until_ready(self, stop: threading.Event, beat: Callable[[], None]) -> None:
@@ -74,7 +74,7 @@ class Runtime:
         """Stop the threads and release the ops port."""
         deadline = Deadline(self.clock, 2.0)
         self.hub.close()
-        self.reporter.stop(deadline.remaining())
+        self.scores.stop(deadline.remaining())
         self.reader.stop(deadline.remaining())
         if self._ops is not None:
             self._ops.stop()

@@ -1,25 +1,39 @@
 """Scores in words that people know: means over a window, and the line in the log."""
 
-import threading
 from collections.abc import Iterable
-from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Engine, Row
-from sqlalchemy.exc import SQLAlchemyError
 
-from common.clock import Clock, to_micros
 from common.log import get_logger
-from common.store.queries import Page, Series, latest_score_time, sum_scores
 
-__all__ = ["REPORT_HORIZON_S", "ErrorReporter", "Summary", "log_error_statistics", "summarise"]
+__all__ = ["REPORT_HORIZON_S", "Summary", "Sums", "log_error_statistics", "summarise"]
 
 _log = get_logger(__name__)
 
 REPORT_HORIZON_S = 1  # the earlier system forecast the next second, so its routes and lines do
-REPORT_WINDOW = timedelta(hours=1)
-_EVERY_S = 60.0
+
+
+class Sums(NamedTuple):
+    """What means are made of, over the forecasts whose time came in one bucket."""
+
+    bucket: int
+    n: int
+    error: float
+    absolute: float
+    squared: float
+    crps: float
+    crps_last_value: float
+    crps_baseline: float
+    inside_50: int
+    inside_80: int
+    inside_95: int
+    width_95: float
+
+    @classmethod
+    def of(cls, row: Any) -> "Sums":
+        """Return a row of `common.store.queries.sum_scores`."""
+        return cls(*(getattr(row, name) for name in cls._fields))
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -42,82 +56,34 @@ class Summary(msgspec.Struct, frozen=True):
     skill_baseline: float | None = None
 
 
-_SUMS = (
-    *("n", "error", "absolute", "squared", "crps", "crps_last_value", "crps_baseline"),
-    *("inside_50", "inside_80", "inside_95", "width_95"),
-)
-
-
-def summarise(buckets: Iterable[Row[Any]]) -> Summary:
-    """Return the means over rows of `common.store.queries.sum_scores`."""
-    total = dict.fromkeys(_SUMS, 0.0)
-    for bucket in buckets:
-        for name in _SUMS:
-            total[name] += getattr(bucket, name)
-    n = int(total["n"])
-    if n == 0:
+def summarise(buckets: Iterable[Sums]) -> Summary:
+    """Return the means over all buckets."""
+    columns = list(zip(*buckets, strict=True))
+    if not columns:
         return Summary(0)
+    total = Sums(*map(sum, columns))
+    n = total.n
 
-    def skill(reference: str) -> float | None:
-        return 1.0 - total["crps"] / total[reference] if total[reference] > 0 else None
+    def skill(reference: float) -> float | None:
+        return 1.0 - total.crps / reference if reference > 0 else None
 
     return Summary(
         n=n,
-        bias=total["error"] / n,
-        mae=total["absolute"] / n,
-        rmse=(total["squared"] / n) ** 0.5,
-        crps=total["crps"] / n,
-        coverage_50=total["inside_50"] / n,
-        coverage_80=total["inside_80"] / n,
-        coverage_95=total["inside_95"] / n,
-        width_95=total["width_95"] / n,
-        skill_last_value=skill("crps_last_value"),
-        skill_baseline=skill("crps_baseline"),
+        bias=total.error / n,
+        mae=total.absolute / n,
+        rmse=(total.squared / n) ** 0.5,
+        crps=total.crps / n,
+        coverage_50=total.inside_50 / n,
+        coverage_80=total.inside_80 / n,
+        coverage_95=total.inside_95 / n,
+        width_95=total.width_95 / n,
+        skill_last_value=skill(total.crps_last_value),
+        skill_baseline=skill(total.crps_baseline),
     )
 
 
-def log_error_statistics(bias: float, mae: float) -> None:
+def log_error_statistics(symbol: str, summary: Summary) -> None:
     """Write the line that people grep for."""
-    _log.info(f"Final metrics statistics - Avg Error: {bias:.2f}, MAE: {mae:.2f}")
-
-
-class ErrorReporter:
-    """A thread that logs the last hour's errors each minute while new scores come in."""
-
-    def __init__(self, engine: Engine, series: Series, clock: Clock) -> None:
-        self._engine = engine
-        self._series = series
-        self._clock = clock
-        self._newest: int | None = None
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="error-reporter", daemon=True)
-
-    def start(self) -> None:
-        """Begin to report."""
-        self._thread.start()
-
-    def stop(self, timeout_s: float) -> None:
-        """Stop reporting."""
-        self._stop.set()
-        self._thread.join(timeout_s)
-
-    def _run(self) -> None:
-        while not self._stop.wait(_EVERY_S):
-            try:
-                self.report()
-            except SQLAlchemyError as error:
-                _log.warning("no error statistics", error=str(error).partition("\n")[0])
-
-    def report(self) -> None:
-        """Log the statistics if scores were added since the last call."""
-        end = to_micros(self._clock.now() + timedelta(seconds=1))
-        page = Page(end - REPORT_WINDOW // timedelta(microseconds=1), end, limit=100)
-        with self._engine.connect() as connection:
-            newest = latest_score_time(connection, self._series, REPORT_HORIZON_S)
-            if newest is None or newest == self._newest:
-                return
-            rows = sum_scores(connection, self._series, REPORT_HORIZON_S, page, 60_000_000)
-        self._newest = newest
-        summary = summarise(rows)
-        if summary.bias is not None and summary.mae is not None:
-            log_error_statistics(summary.bias, summary.mae)
+    if summary.bias is not None and summary.mae is not None:
+        statistics = f"Avg Error: {summary.bias:.2f}, MAE: {summary.mae:.2f}"
+        _log.info(f"Final metrics statistics - {statistics}", symbol=symbol, n=summary.n)

@@ -6,13 +6,16 @@ on them with ``Connection: close``, so that no client's request is cut.
 """
 
 import logging
+import sys
 import threading
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 
+from common.errors import ConfigurationError
 from common.lifecycle import STOP_BUDGET_S
 from common.log import configure_logging, get_logger
 from common.settings import load_settings
@@ -73,7 +76,11 @@ class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
         from web_app.runtime import Runtime
 
         runtime = Runtime(self._settings)
-        runtime.start()
+        try:
+            runtime.start()
+        except ConfigurationError as error:
+            sys.stderr.write(f"{error}\n")
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)  # the master ends too, instead of trying for ever
         app = create_app(runtime)
         app.extensions["runtime"] = runtime
         return app

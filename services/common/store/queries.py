@@ -8,20 +8,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
-    Double,
     Integer,
     Label,
     Row,
+    Subquery,
     and_,
     cast,
     func,
+    literal,
     literal_column,
     select,
 )
 
-from common.store.schema import predictions, scores, ticks
+from common.store.schema import BARS, predictions, scores, ticks
 from common.wire import HORIZONS_S
 
 __all__ = [
@@ -107,49 +109,42 @@ def select_bars(
 ) -> Sequence[Row[Any]]:
     """Return (bucket, open, high, low, close, mid, volume, ticks) for each bucket with ticks.
 
-    Prices are of the last trade, ``mid`` is the newest mid price of the bucket, ``volume`` what
-    takers bought and sold. Buckets are aligned to the epoch and none is invented.
+    ``width_us`` is a multiple of the width of a kept bar (`common.store.schema.BARS`). Prices are
+    of the last trade, ``mid`` is the newest mid price of the bucket. None is invented.
     """
-    bucket = _bucket(ticks.c.sequence, width_us)
-    volume = func.coalesce(cast(ticks.c.buy_volume, Double), 0.0) + func.coalesce(
-        cast(ticks.c.sell_volume, Double), 0.0
-    )
+    table = BARS[max(width for width in BARS if width_us % width == 0)]
+    own = and_(table.c.feed == series.feed, table.c.symbol == series.symbol)
+    bucket = _bucket(table.c.start, width_us)
+    label: ColumnElement[int] = literal_column("bucket")
     grouped = (
         select(
             bucket,
-            func.min(ticks.c.sequence).label("first"),
-            func.max(ticks.c.sequence).label("last"),
-            func.max(ticks.c.last_price).label("high"),
-            func.min(ticks.c.last_price).label("low"),
-            func.sum(volume).label("volume"),
-            func.count().label("ticks"),
+            func.min(table.c.start).label("first"),
+            func.max(table.c.start).label("last"),
+            func.max(table.c.high).label("high"),
+            func.min(table.c.low).label("low"),
+            func.coalesce(func.sum(table.c.volume), 0.0).label("volume"),
+            func.sum(table.c.ticks).label("ticks"),
         )
-        .where(ticks.c.feed == series.feed, ticks.c.symbol == series.symbol)
-        .where(_between(ticks.c.sequence, page))
-        .group_by(literal_column("bucket"))
-        .order_by(
-            literal_column("bucket").desc() if page.newest_first else literal_column("bucket")
-        )
+        .where(own, _between(table.c.start, page))
+        .group_by(label)
+        .order_by(label.desc() if page.newest_first else label)
         .limit(page.limit)
         .subquery()
     )
-    first, last = ticks.alias("first_tick"), ticks.alias("last_tick")
+    first, last = table.alias("first_bar"), table.alias("last_bar")
 
-    def same(table: Any, sequence: ColumnElement[int]) -> ColumnElement[bool]:
-        return and_(
-            table.c.feed == series.feed,
-            table.c.symbol == series.symbol,
-            table.c.sequence == sequence,
-        )
+    def same(bar: Any, start: ColumnElement[int]) -> ColumnElement[bool]:
+        return and_(bar.c.feed == series.feed, bar.c.symbol == series.symbol, bar.c.start == start)
 
     rows: Any = connection.execute(
         select(
             grouped.c.bucket,
-            first.c.last_price.label("open"),
+            first.c.open,
             grouped.c.high,
             grouped.c.low,
-            last.c.last_price.label("close"),
-            last.c.mid_price.label("mid"),
+            last.c.close,
+            last.c.mid_close.label("mid"),
             grouped.c.volume,
             grouped.c.ticks,
         )
@@ -166,24 +161,19 @@ def select_predictions(
 ) -> Sequence[Row[Any]]:
     """Return rows of ``predictions`` by issue time, each with ``actual`` where its time has come.
 
-    With ``step_us`` only the first of each bucket of issue times is returned.
+    With ``step_us`` only the first of each step of issue times is returned.
     """
-    where = and_(
+    own = and_(
         predictions.c.feed == series.feed,
         predictions.c.symbol == series.symbol,
         predictions.c.horizon_s == horizon_s,
-        _between(predictions.c.issue_time, page),
     )
-    query = select(predictions, scores.c.actual).where(where)
+    query = select(predictions, scores.c.actual).where(own)
     if step_us:
-        bucket = _bucket(predictions.c.issue_time, step_us)
-        chosen = (
-            select(func.min(predictions.c.issue_time).label("issue_time"), bucket)
-            .where(where)
-            .group_by(literal_column("bucket"))
-            .subquery()
-        )
+        chosen = _first_of_each_step(own, page, step_us)
         query = query.join(chosen, predictions.c.issue_time == chosen.c.issue_time)
+    else:
+        query = query.where(_between(predictions.c.issue_time, page))
     query = query.outerjoin(
         scores,
         and_(
@@ -196,6 +186,23 @@ def select_predictions(
     )
     order = predictions.c.issue_time.desc() if page.newest_first else predictions.c.issue_time
     return connection.execute(query.order_by(order).limit(page.limit)).all()
+
+
+def _first_of_each_step(own: ColumnElement[bool], page: Page, step_us: int) -> Subquery:
+    """Return the first issue time of each step: a look-up for each, not a scan of the range."""
+    begin = literal(page.start - page.start % step_us, BigInteger)
+    steps = select(begin.label("begin")).cte("steps", recursive=True)
+    steps = steps.union_all(
+        select(steps.c.begin + step_us).where(steps.c.begin + step_us < page.end)
+    )
+    first = (
+        select(func.min(predictions.c.issue_time))
+        .where(own, _between(predictions.c.issue_time, page))
+        .where(predictions.c.issue_time >= steps.c.begin)
+        .where(predictions.c.issue_time < steps.c.begin + step_us)
+        .scalar_subquery()
+    )
+    return select(first.label("issue_time")).select_from(steps).subquery()
 
 
 def latest_prediction(connection: Connection, series: Series) -> Sequence[Row[Any]]:

@@ -1,13 +1,14 @@
 """What is: symbols, the newest tick and forecasts, scores up to now, models."""
 
 from datetime import timedelta
+from itertools import groupby
 from typing import Annotated, Any, Literal
 
 import msgspec
 from flask import Blueprint, Response
 from sqlalchemy import Connection
 
-from common.clock import from_micros
+from common.clock import from_micros, to_micros
 from common.store import queries
 from common.wire import HORIZONS_S
 from web_app.api import models
@@ -24,12 +25,15 @@ from web_app.api.params import (
 )
 from web_app.registry import read_models
 from web_app.runtime import Runtime
-from web_app.scoreboard import Summary, summarise
+from web_app.scoreboard import Summary, Sums, summarise
+from web_app.scorebook import DAY_US, MINUTE_US
 
 __all__ = ["ScoreSeriesQuery", "ScoresQuery", "add_current"]
 
 _US = 1_000_000
-_WINDOWS = {"5m": timedelta(minutes=5), "1h": timedelta(hours=1), "24h": timedelta(days=1)}
+_DAY = timedelta(days=1)
+_WINDOWS_US = {"5m": 300 * _US, "1h": 3_600 * _US, "24h": DAY_US}
+_SHORT_US = 300 * _US
 _MAX_STEPS = 2_000
 
 
@@ -40,7 +44,7 @@ class ScoresQuery(SymbolQuery):
 
 
 class ScoreSeriesQuery(RangeQuery):
-    """Scores of one horizon over time, one for each step, at most 2,000 steps."""
+    """Scores of one horizon over time, one for each step: at most 2,000 steps and a day."""
 
     horizon_s: int = DEFAULT_HORIZON_S
     step_s: Annotated[int, msgspec.Meta(ge=1, le=3_600)] = 60
@@ -67,16 +71,13 @@ def add_current(api: Blueprint, runtime: Runtime) -> None:
     @api.get("/scores")
     def scores() -> Response:
         query = read_query(ScoresQuery)
-        own, window = series(query.symbol), _WINDOWS[query.window]
-        now = runtime.clock.now()
-        start, end = bounds(now - window, now, now, window, window)
-        page = queries.Page(start, end, limit=_MAX_STEPS)
-        with runtime.engine.connect() as connection:
-            items = [
-                {"horizon_s": horizon}
-                | msgspec.structs.asdict(_summary(connection, own, horizon, page))
-                for horizon in HORIZONS_S
-            ]
+        own = series(query.symbol)
+        now = to_micros(runtime.clock.now())
+        items = [
+            {"horizon_s": horizon} | msgspec.structs.asdict(summarise(sums))
+            for horizon in HORIZONS_S
+            for sums in [_sums(runtime, own, horizon, now, _WINDOWS_US[query.window])]
+        ]
         return json_answer({"window": query.window, "items": items}, max_age_s=1)
 
     @api.get("/scores/series")
@@ -84,26 +85,44 @@ def add_current(api: Blueprint, runtime: Runtime) -> None:
         query = read_query(ScoreSeriesQuery)
         step = timedelta(seconds=query.step_s)
         now = runtime.clock.now()
-        start, end = bounds(query.start, query.end, now, 60 * step, _MAX_STEPS * step)
-        page = queries.Page(start, end, limit=_MAX_STEPS + 1)
+        start, end = bounds(query.start, query.end, now, 60 * step, min(_MAX_STEPS * step, _DAY))
         horizon = require_horizon(query.horizon_s)
-        with runtime.engine.connect() as connection:
-            rows = queries.sum_scores(
-                connection, series(query.symbol), horizon, page, query.step_s * _US
-            )
-        columns = _series_columns([(row.bucket / _US, summarise([row])) for row in rows])
+        steps = _steps(runtime, series(query.symbol), horizon, start, end, query.step_s * _US)
+        columns = _series_columns([(time / _US, summarise(sums)) for time, sums in steps])
         return json_answer({"horizon_s": horizon, "step_s": query.step_s, "columns": columns})
 
     @api.get("/models")
     def model_list() -> Response:
         read_query(NoQuery)
-        return json_answer(read_models(runtime.settings.model_dir), max_age_s=5)
+        return json_answer(
+            read_models(runtime.settings.model_dir, runtime.settings.feed), max_age_s=5
+        )
 
 
-def _summary(
-    connection: Connection, own: queries.Series, horizon: int, page: queries.Page
-) -> Summary:
-    return summarise(queries.sum_scores(connection, own, horizon, page, 60 * _US))
+def _sums(
+    runtime: Runtime, own: queries.Series, horizon: int, now: int, window_us: int
+) -> list[Sums]:
+    """Return what was scored in the window up to now: exact if short, by the minute if long."""
+    if window_us > _SHORT_US:
+        return runtime.scores.sums(own.symbol, horizon, now - window_us, now + MINUTE_US)
+    page = queries.Page(now - window_us, now + _US, limit=_MAX_STEPS)
+    with runtime.engine.connect() as connection:
+        rows = queries.sum_scores(connection, own, horizon, page, MINUTE_US)
+    return list(map(Sums.of, rows))
+
+
+def _steps(
+    runtime: Runtime, own: queries.Series, horizon: int, start: int, end: int, step_us: int
+) -> list[tuple[int, list[Sums]]]:
+    if step_us % MINUTE_US == 0 and start >= to_micros(runtime.clock.now()) - DAY_US - MINUTE_US:
+        minutes = runtime.scores.sums(own.symbol, horizon, start, end)
+    else:
+        page = queries.Page(start, end, limit=_MAX_STEPS + 1)
+        with runtime.engine.connect() as connection:
+            rows = queries.sum_scores(connection, own, horizon, page, step_us)
+        minutes = list(map(Sums.of, rows))
+    steps = groupby(minutes, key=lambda each: each.bucket - each.bucket % step_us)
+    return [(time, list(sums)) for time, sums in steps]
 
 
 def _series_columns(points: list[tuple[float, Summary]]) -> dict[str, list[Any]]:

@@ -1,7 +1,6 @@
 """The earlier system's routes, exactly as its clients know them; times are UTC without zone."""
 
 from collections import deque
-from datetime import timedelta
 from typing import Annotated, Any
 
 import msgspec
@@ -14,7 +13,8 @@ from common.store import queries
 from web_app.api.answers import json_answer
 from web_app.api.params import Moment, SymbolQuery, read_query, require_horizon, require_symbol
 from web_app.runtime import Runtime
-from web_app.scoreboard import REPORT_HORIZON_S, Summary, log_error_statistics, summarise
+from web_app.scoreboard import REPORT_HORIZON_S, Summary, Sums, log_error_statistics, summarise
+from web_app.scorebook import DAY_US, MINUTE_US
 
 __all__ = ["MetricsDataQuery", "add_legacy"]
 
@@ -26,7 +26,6 @@ _RECENT_US = 300 * _US
 _FORMAT = "%Y-%m-%dT%H:%M:%S"
 _ROLLING = 60  # points, over which std, mae and rmse of a point are taken
 _LOWER, _UPPER = "q025", "q975"
-_DAY = timedelta(days=1)
 
 
 class LegacyQuery(SymbolQuery):
@@ -71,9 +70,9 @@ def add_legacy(api: Blueprint, runtime: Runtime) -> None:
     def metrics_data() -> Response:
         query = read_query(MetricsDataQuery)
         own, horizon = series(query), require_horizon(query.horizon_s)
-        points, head = _metrics(runtime, own, horizon, query)
+        points, head, total = _metrics(runtime, own, horizon, query)
         _log.info(f"Returning {len(points)} metrics data points")
-        log_error_statistics(head["total_avg_error"], head["total_mae"])
+        log_error_statistics(own.symbol, total)
         return json_answer([head, *points])
 
     @api.get("/data")
@@ -107,20 +106,19 @@ def _prediction(row: Row[Any]) -> dict[str, Any]:
 
 def _metrics(
     runtime: Runtime, own: queries.Series, horizon: int, query: MetricsDataQuery
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], dict[str, Any], Summary]:
     now = to_micros(runtime.clock.now()) + _US
     since = now - _HOUR_US if query.since is None else to_micros(query.since) + 1
     before = (_ROLLING - 1) * _US  # so that the first point has its statistics too
     page = queries.Page(max(0, since - before), now, query.limit + _ROLLING, newest_first=True)
     recent = queries.Page(now - _RECENT_US, now, 100)
-    total = queries.Page(now - _DAY // timedelta(microseconds=1), now, 2_000)
     with runtime.engine.connect() as connection:
         rows = queries.select_scores(connection, own, horizon, page)
-        recently = summarise(queries.sum_scores(connection, own, horizon, recent, 60 * _US))
-        in_all = summarise(queries.sum_scores(connection, own, horizon, total, 60 * _US))
+        recently = queries.sum_scores(connection, own, horizon, recent, MINUTE_US)
+    total = summarise(runtime.scores.sums(own.symbol, horizon, now - DAY_US, now))
     shown = sum(row.target_time >= since for row in rows)
     points = _rolling(list(reversed(rows)))[-min(shown, query.limit) :] if shown else []
-    return points, _head(now, recently, in_all)
+    return points, _head(now, summarise(map(Sums.of, recently)), total), total
 
 
 def _head(now: int, recent: Summary, total: Summary) -> dict[str, Any]:

@@ -4,10 +4,13 @@
 const formats = new Map();
 let decimals = 2;
 
-/** Take the precision of prices from a price as the exchange sent it. @param {string} price */
+/** Take the precision of prices from one as the exchange sent it; some pad with zeros, and a
+ * hundredth of a cent means nothing beside thousands. @param {string} price */
 export function learnPrecision(price) {
-  const sent = price.split(".")[1]?.length ?? 0;
-  decimals = Math.min(8, Math.max(2, sent));
+  const sent = price.split(".")[1]?.replace(/0+$/, "").length ?? 0;
+  const value = Number(price);
+  const useful = value >= 100 ? 2 : value >= 1 ? 4 : 8;
+  decimals = Math.min(useful, Math.max(2, sent));
 }
 
 /** @param {number} digits */
@@ -60,10 +63,30 @@ export function age(seconds) {
 
 /** @param {number} seconds since the epoch @param {"local" | "utc"} zone @param {boolean} [withDate] */
 export function time(seconds, zone, withDate = false) {
-  const options = /** @type {Intl.DateTimeFormatOptions} */ ({
-    hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
-    ...(withDate ? { year: "numeric", month: "2-digit", day: "2-digit" } : {}),
-    ...(zone === "utc" ? { timeZone: "UTC" } : {}),
-  });
-  return new Intl.DateTimeFormat("sv-SE", options).format(new Date(seconds * 1000));
+  return clock(zone, withDate).format(new Date(seconds * 1000));
+}
+
+/** @type {Map<string, Intl.DateTimeFormat>} */
+const clocks = new Map();
+
+/** Made once: making one costs more than using it a hundred times. @param {"local" | "utc"} zone @param {boolean} withDate */
+function clock(zone, withDate) {
+  const key = `${zone}${withDate}`;
+  let found = clocks.get(key);
+  if (!found) {
+    found = new Intl.DateTimeFormat("sv-SE", {
+      hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
+      ...(withDate ? { year: "numeric", month: "2-digit", day: "2-digit" } : {}),
+      ...(zone === "utc" ? { timeZone: "UTC" } : {}),
+    });
+    clocks.set(key, found);
+  }
+  return found;
+}
+
+/** @param {number} seconds @param {"local" | "utc"} zone */
+export function day(seconds, zone) {
+  return new Intl.DateTimeFormat("en-GB", {
+    day: "numeric", month: "short", ...(zone === "utc" ? { timeZone: "UTC" } : {}),
+  }).format(new Date(seconds * 1000));
 }

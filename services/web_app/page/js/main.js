@@ -30,6 +30,8 @@ class Page {
   clockOffset = 0; // seconds that the server's clock is ahead of ours
   drawTime = 0;
   #pending = false;
+  #scored = true; // something came that the charts of the past show
+  #openedAt = 0;
   #loading = 0;
 
   constructor() {
@@ -102,6 +104,7 @@ class Page {
       if (prediction) market.addPrediction(prediction);
     });
     if (load === this.#loading) {
+      this.#scored = true;
       this.#draw();
       this.#scores();
     }
@@ -113,11 +116,15 @@ class Page {
     on("tick", (tick) => this.#tick(tick));
     on("prediction", (prediction) => {
       this.market.addPrediction(prediction);
+      this.#scored = true;
       this.#soon();
     });
     on("health", (health) => this.#health(health));
     on("reset", () => this.reload());
-    on("state", () => this.#tickAge());
+    on("state", () => {
+      this.#openedAt = performance.now();
+      this.#tickAge();
+    });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#rebuild());
     document.addEventListener("visibilitychange", () => this.#soon());
   }
@@ -128,7 +135,8 @@ class Page {
     const news = this.market.addTick(tick);
     if (!news) return;
     const latency = Date.now() / 1000 + this.clockOffset - seconds(tick.receive_time);
-    if (latency < 60) this.latencies = [...this.latencies.slice(-MODEL_NOTES), Math.max(0, latency)];
+    // Not of what is sent again after a connection was made.
+    if (performance.now() - this.#openedAt > 2_000) this.latencies = [...this.latencies.slice(-MODEL_NOTES), Math.max(0, latency)];
     this.#soon();
   }
 
@@ -172,10 +180,7 @@ class Page {
     const span = this.span();
     const past = this.zoom ?? { min: span.min, max: market.now };
     this.price.draw(market, span);
-    this.track.draw(market, this.zoom ?? { min: span.min, max: market.now + view.horizon });
-    this.errors.draw(market, past);
-    this.histogram.draw(market, past);
-    this.coverage.draw(market, past);
+    if (this.#scored) this.#drawPast(span, past);
     showPrice(market);
     showForecast(market, view);
     showAhead(market, view);
@@ -187,7 +192,18 @@ class Page {
     this.drawTime = performance.now() - start;
   }
 
+  /** @param {{min: number, max: number}} span @param {{min: number, max: number}} past */
+  #drawPast(span, past) {
+    const { market, view } = this;
+    this.#scored = false;
+    this.track.draw(market, this.zoom ?? { min: span.min, max: market.now + view.horizon });
+    this.errors.draw(market, past);
+    this.histogram.draw(market, past);
+    this.coverage.draw(market, past);
+  }
+
   #rebuild() {
+    this.#scored = true;
     for (const chart of this.charts) chart.rebuild();
     this.#draw();
   }
@@ -237,7 +253,23 @@ class Page {
   /** @param {any} models */
   #model(models) {
     const version = this.market.prediction?.model_version ?? this.health?.model_version ?? "–";
-    showList(byId("model"), [["Version", version], ["Kept versions", format.number(models.items.length)]]);
+    const serving = models.items.find((/** @type {any} */ each) => each.version === models.current);
+    const newest = models.last_training;
+    const when = (/** @type {any} */ card) => (card?.trained_at ? format.time(seconds(card.trained_at), this.view.zone, true).slice(0, 16) : "–");
+    /** @type {[string, string][]} */ const entries = [["In service", version]];
+    if (serving) entries.push(...this.#card(serving, when(serving)));
+    else entries.push(["Trained model", newest ? "none has earned its place" : "none yet; the baseline serves"]);
+    if (newest && newest.version !== serving?.version) {
+      entries.push(["Newest training", when(newest)], ["Decision", newest.reason ?? "–"]);
+    }
+    showList(byId("model"), entries);
+  }
+
+  /** @param {any} card @param {string} when @returns {[string, string][]} */
+  #card(card, when) {
+    const [from, to] = card.window ?? [];
+    const hours = from && to ? `${format.age(seconds(to) - seconds(from))} of data, ` : "";
+    return [["Trained", when], ["On", `${hours}${format.number(card.rows)} ticks`], ["Decision", card.reason ?? "–"]];
   }
 
   /** What the charts show, in words. */
@@ -376,6 +408,7 @@ class Page {
   #force() {
     const { paused } = this;
     this.paused = false;
+    this.#scored = true;
     this.#draw();
     this.paused = paused;
   }

@@ -47,13 +47,15 @@ export class Market {
     this.view = view;
     const { step, seconds: span } = rangeOf(view);
     const length = span || step * 2000;
+    const scored = Math.min(length, 86_400); // scores by step are served for a day
     this.bars = new Grid(step, length, BAR);
-    this.trackStep = Math.max(1, Math.ceil(length / TRACK_POINTS));
-    this.track = new Grid(this.trackStep, length + view.horizon, TRACK);
-    this.scoreStep = Math.max(10, Math.ceil(length / 120));
-    this.scores = new Grid(this.scoreStep, length, SCORE);
+    this.trackStep = Math.max(1, Math.ceil(scored / TRACK_POINTS));
+    this.track = new Grid(this.trackStep, scored + view.horizon, TRACK);
+    this.scoreStep = Math.max(10, Math.ceil(scored / 120));
+    this.scores = new Grid(this.scoreStep, scored, SCORE);
     this.recent = new Recent(this.scoreStep);
     this.span = length;
+    this.scored = scored;
     /** @type {Tick | null} */ this.tick = null;
     /** @type {Tick | null} */ this.before = null;
     /** @type {Prediction | null} */ this.prediction = null;
@@ -65,11 +67,11 @@ export class Market {
     const { interval, seconds: span, step } = rangeOf(this.view);
     const { symbol, horizon } = this.view;
     const start = Math.floor(span ? now - span : Math.max(first ?? 0, now - step * 1990));
-    const oldest = Math.max(start, Math.floor(now) - 86_399); // predictions and scores: at most a day at once
+    const oldest = Math.max(start, Math.floor(now) - 86_340);
     const [bars, predictions, scores] = await Promise.all([
       api.bars(symbol, interval, start, now + 1),
       api.predictions(symbol, horizon, this.trackStep, Math.max(oldest, start - horizon), now + 1),
-      api.scoreSeries(symbol, horizon, this.scoreStep, start, now + 1),
+      api.scoreSeries(symbol, horizon, this.scoreStep, oldest, now + 1),
     ]);
     this.#mergeBars(bars);
     this.#mergePredictions(predictions);
@@ -96,7 +98,7 @@ export class Market {
   /** @param {Columns} columns */
   #mergePredictions(columns) {
     const newer = this.track;
-    const grid = new Grid(newer.step, this.span + this.view.horizon, TRACK);
+    const grid = new Grid(newer.step, this.scored + this.view.horizon, TRACK);
     columns["target_time"]?.forEach((time, index) => {
       const median = columns["q500"]?.[index] ?? null;
       const actual = columns["actual"]?.[index] ?? null;
@@ -135,7 +137,7 @@ export class Market {
 
   /** @param {Columns} columns */
   #mergeScores(columns) {
-    const grid = new Grid(this.scoreStep, this.span, SCORE);
+    const grid = new Grid(this.scoreStep, this.scored, SCORE);
     columns["time"]?.forEach((time, index) => {
       const row = grid.row(Number(time));
       for (const name of SCORE) grid.set(row, name, columns[name]?.[index] ?? null);

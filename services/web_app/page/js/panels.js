@@ -1,7 +1,5 @@
 // The cards, tables and lists: each is given data and writes text.
 import * as format from "./format.js";
-import { HORIZONS } from "./view.js";
-import { seconds } from "./market.js";
 
 /** @param {string} id */
 export function byId(id) {
@@ -89,15 +87,15 @@ export function showScoreCards(summary) {
 
 const SCORES = /** @type {const} */ ([
   ["Mean absolute error", (/** @type {Summary} */ s) => format.price(s.mae)],
-  ["Root mean square error", (/** @type {Summary} */ s) => format.price(s.rmse)],
+  ["Root mean square", (/** @type {Summary} */ s) => format.price(s.rmse)],
   ["CRPS", (/** @type {Summary} */ s) => format.price(s.crps)],
-  ["Mean error", (/** @type {Summary} */ s) => format.signed(s.bias)],
-  ["Skill against last value", (/** @type {Summary} */ s) => format.signedPercent(s.skill_last_value)],
-  ["Skill against baseline", (/** @type {Summary} */ s) => format.signedPercent(s.skill_baseline)],
-  ["Inside the 50 % band", (/** @type {Summary} */ s) => format.percent(s.coverage_50)],
-  ["Inside the 80 % band", (/** @type {Summary} */ s) => format.percent(s.coverage_80)],
-  ["Inside the 95 % band", (/** @type {Summary} */ s) => format.percent(s.coverage_95)],
-  ["Width of the 95 % band", (/** @type {Summary} */ s) => format.price(s.width_95)],
+  ["Mean error (bias)", (/** @type {Summary} */ s) => format.signed(s.bias)],
+  ["Skill vs last value", (/** @type {Summary} */ s) => format.signedPercent(s.skill_last_value)],
+  ["Skill vs baseline", (/** @type {Summary} */ s) => format.signedPercent(s.skill_baseline)],
+  ["Inside 50 % band", (/** @type {Summary} */ s) => format.percent(s.coverage_50)],
+  ["Inside 80 % band", (/** @type {Summary} */ s) => format.percent(s.coverage_80)],
+  ["Inside 95 % band", (/** @type {Summary} */ s) => format.percent(s.coverage_95)],
+  ["95 % band, width", (/** @type {Summary} */ s) => format.price(s.width_95)],
   ["Forecasts scored", (/** @type {Summary} */ s) => format.number(s.n)],
 ]);
 
@@ -136,9 +134,6 @@ export function showList(list, entries) {
   });
 }
 
-/** @param {Prediction} prediction the shape that the stream sends @returns {Prediction} */
-export const whole = (prediction) => prediction;
-
 /** The answer of `latest` in the shape of the stream. @param {any} latest @returns {Prediction | null} */
 export function predictionOf(latest) {
   if (!latest.issue_time || !latest.forecasts.length) return null;
@@ -149,7 +144,3 @@ export function predictionOf(latest) {
     horizons: latest.forecasts.map((/** @type {any} */ each) => ({ ...each, quantiles: levels.map((level) => each.quantiles[level]) })),
   };
 }
-
-/** @param {Prediction | null} prediction */
-export const issuedAt = (prediction) => (prediction ? seconds(prediction.issue_time) : null);
-export { HORIZONS };

@@ -1,5 +1,5 @@
 // What all charts share: colours of the page, size, crosshair, gestures, and drawing only when seen.
-import { time } from "../format.js";
+import { day, time } from "../format.js";
 
 /** @typedef {{ min: number, max: number }} Span */
 /** @typedef {(name: string) => string} Colour */
@@ -173,13 +173,12 @@ export class Chart extends EventTarget {
 /** @param {() => "local" | "utc"} zone @returns {uPlot.Axis} */
 export function timeAxis(zone) {
   return {
-    stroke: colour("quiet"), font: FONT, size: 30, gap: 4, space: 70,
+    stroke: colour("quiet"), font: FONT, size: 26, gap: 4, space: 70,
     grid: { stroke: colour("grid"), width: 1 }, ticks: { show: false },
     values: (_plot, splits, _axis, _space, step) => splits.map((at) => {
-      const full = time(at, zone(), true);
-      if (step >= 86400) return full.slice(5, 10);
-      const clock = full.slice(-8);
-      return step >= 60 ? (clock.startsWith("00:00") ? full.slice(5, 10) : clock.slice(0, 5)) : clock;
+      const clock = time(at, zone());
+      if (step >= 86400 || (step >= 60 && clock.startsWith("00:00"))) return day(at, zone());
+      return step >= 60 ? clock.slice(0, 5) : clock;
     }),
   };
 }
@@ -192,6 +191,13 @@ export function valueAxis(text, size = 74) {
     values: (_plot, splits) => splits.map(text),
   };
 }
+
+/** Bridge what is missing for less than some seconds, leave longer holes open.
+ * @param {() => number} limit @returns {uPlot.Series.GapsRefiner} */
+export const holes = (limit) => (plot, _series, _from, _to, gaps) => {
+  const least = plot.valToPos(limit(), "x", true) - plot.valToPos(0, "x", true);
+  return gaps.filter(([from = 0, to = 0]) => to - from > least);
+};
 
 /** @param {uPlot} plot @param {"x" | "y"} scale @param {number} value @param {string} stroke @param {number[]} [dash] */
 export function rule(plot, scale, value, stroke, dash = []) {

@@ -13,6 +13,8 @@ function rolling(errors) {
   /** @type {Column} */ const mean = [];
   /** @type {Column} */ const absolute = [];
   /** @type {number[]} */ const window = [];
+  let sum = 0;
+  let size = 0;
   for (const error of errors) {
     if (error == null) {
       mean.push(null);
@@ -20,9 +22,15 @@ function rolling(errors) {
       continue;
     }
     window.push(error);
-    if (window.length > ROLLING) window.shift();
-    mean.push(meanOf(window));
-    absolute.push(meanOf(window.map(Math.abs)));
+    sum += error;
+    size += Math.abs(error);
+    if (window.length > ROLLING) {
+      const oldest = window.shift() ?? 0;
+      sum -= oldest;
+      size -= Math.abs(oldest);
+    }
+    mean.push(sum / window.length);
+    absolute.push(size / window.length);
   }
   return { mean, absolute };
 }

@@ -2,7 +2,7 @@
 import * as format from "../format.js";
 import { seconds } from "../market.js";
 import { rangeOf } from "../view.js";
-import { Chart, colour, faded, rule, tag, timeAxis, valueAxis } from "./base.js";
+import { Chart, colour, faded, holes, rule, tag, timeAxis, valueAxis } from "./base.js";
 
 const QUANTILES = 7;
 const FAN_FIRST = 4; // 0 time, 1 mid, 2 high, 3 low
@@ -105,7 +105,7 @@ export class PriceChart extends Chart {
       axes: [timeAxis(() => this.view.zone), valueAxis((value) => format.price(value))],
       series: [
         {},
-        { stroke: line ? colour("price") : "transparent", width: 1.5, points: { show: false } },
+        { stroke: line ? colour("price") : "transparent", width: 1.5, points: { show: false }, gaps: holes(() => bridged(this.market?.bars.step)) },
         { ...edge, show: !line }, { ...edge, show: !line },
         ...fan,
       ],
@@ -186,6 +186,9 @@ export class PriceChart extends Chart {
     }
   }
 }
+
+/** A tick missed is no hole; some in a row are. @param {number | undefined} step seconds between values */
+export const bridged = (step) => Math.max(5, 2.5 * (step ?? 1));
 
 /** Room above and below, and never a range of nothing. @param {number | null} low @param {number | null} high @returns {[number, number]} */
 export function spread(low, high) {

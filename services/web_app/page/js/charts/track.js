@@ -1,7 +1,7 @@
 // Past forecasts at the time they were for, against what came.
 import * as format from "../format.js";
-import { Chart, colour, faded, rule, timeAxis, valueAxis } from "./base.js";
-import { spread } from "./price.js";
+import { Chart, colour, faded, holes, rule, timeAxis, valueAxis } from "./base.js";
+import { bridged, spread } from "./price.js";
 
 export class TrackChart extends Chart {
   /** @param {HTMLElement} element @param {HTMLElement} readout @param {View} view */
@@ -25,14 +25,15 @@ export class TrackChart extends Chart {
   /** @returns {Partial<uPlot.Options>} */
   #options() {
     const forecast = colour("forecast");
-    const hidden = { stroke: "transparent", width: 0, points: { show: false }, spanGaps: true };
+    const gaps = holes(() => bridged(this.market?.trackStep));
+    const hidden = { stroke: "transparent", width: 0, points: { show: false }, gaps };
     return {
       scales: { x: { time: true, auto: false }, y: { range: (_plot, low, high) => spread(low, high) } },
       axes: [timeAxis(() => this.view.zone), valueAxis((value) => format.price(value))],
       series: [
         {}, hidden, hidden,
-        { stroke: forecast, width: 1.25, points: { show: false }, spanGaps: true },
-        { stroke: colour("price"), width: 1.5, points: { show: false }, spanGaps: true },
+        { stroke: forecast, width: 1.25, points: { show: false }, gaps },
+        { stroke: colour("price"), width: 1.5, points: { show: false }, gaps },
       ],
       bands: [{ series: [2, 1], fill: faded(forecast, 0.2) }],
       cursor: { sync: { key: "time" } },
