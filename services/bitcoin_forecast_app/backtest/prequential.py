@@ -2,7 +2,7 @@
 
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -20,7 +20,7 @@ from bitcoin_forecast_app.evaluation import replay
 from bitcoin_forecast_app.forecaster import EXPERTS, Forecaster
 from bitcoin_forecast_app.model import Model
 from bitcoin_forecast_app.observation import SECOND_US, Observation
-from bitcoin_forecast_app.settlement import GAP_US, Settled, Settlement
+from bitcoin_forecast_app.settlement import Settled
 from bitcoin_forecast_app.train import train_model
 from common.wire import HORIZONS_S
 
@@ -68,20 +68,35 @@ def score_recording(
 
     Every ``retrain_s`` seconds of data the model is fitted anew to the others and the own past.
     """
-    taught = [other.observations for other in others] if train else []
-    forecaster = Forecaster(Settlement(max(GAP_US, 3 * recording.step_s * SECOND_US)))
+    taught = [_in_steps(other) for other in others] if train else []
+    observations = _in_steps(recording)
+    forecaster = Forecaster()
     forecaster.use(teach(taught, "others"))
-    indexes = [HORIZONS_S.index(h) for h in horizons if h % recording.step_s == 0]
-    sink = _Sink(indexes)
-    span = max(1, int(retrain_s / recording.step_s)) if train else len(recording.observations)
-    for start in range(0, len(recording.observations), span):
+    # Bars of a minute are forecast as if they were seconds: one step ahead, five steps ahead.
+    by_index = {
+        HORIZONS_S.index(h // recording.step_s): h
+        for h in horizons
+        if h % recording.step_s == 0 and h // recording.step_s in HORIZONS_S
+    }
+    sink = _Sink(list(by_index))
+    span = max(1, int(retrain_s / recording.step_s)) if train else len(observations)
+    for start in range(0, len(observations), span):
         if start:
-            past = recording.observations[:start]
+            past = observations[:start]
             forecaster.use(teach([*taught, past], f"past-{start}"))
-        part = recording.observations[start : start + span]
-        for _, settled in replay(forecaster, part):
+        for _, settled in replay(forecaster, observations[start : start + span]):
             sink.take(settled)
-    return Scored(sink.columns(), dict(forecaster.settlement.unscored))
+    columns = {by_index[index]: rows for index, rows in sink.columns().items()}
+    for rows in columns.values():
+        rows[COLUMNS.index("time_s")] *= recording.step_s
+    return Scored(columns, dict(forecaster.settlement.unscored))
+
+
+def _in_steps(recording: Recording) -> list[Observation]:
+    """Return the observations with time counted in steps of the grid, a second for each."""
+    if recording.step_s == 1:
+        return recording.observations
+    return [replace(o, time_us=o.time_us // recording.step_s) for o in recording.observations]
 
 
 class _Sink:
@@ -103,7 +118,7 @@ class _Sink:
         for index in self._waiting:
             self._flush(index)
         return {
-            HORIZONS_S[index]: np.frombuffer(rows).reshape(-1, len(COLUMNS)).T
+            index: np.array(rows).reshape(-1, len(COLUMNS)).T
             for index, rows in self._rows.items()
             if rows
         }
