@@ -20,7 +20,7 @@ _POLL_MS = 500  # how long a stop may have to wait
 _BATCH = 100
 _MAX_BACKLOG = 1_000  # messages behind the end; beyond, a person could not follow anyway
 _VALUE_BYTES = 64_000
-_PING_S = 5.0  # shows us that the client has gone, and the client that we are there
+_PING_S = 2.0  # shows us that the client has gone, and the client that we are there
 
 
 class Tail:

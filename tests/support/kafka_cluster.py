@@ -84,6 +84,11 @@ class KafkaCluster:
         """Return whether the broker's process is there."""
         return self._broker is not None and self._broker.poll() is None
 
+    @property
+    def pid(self) -> int | None:
+        """Return the broker's process id; None before the first start."""
+        return self._broker.pid if self._broker else None
+
     def start(self) -> None:
         """Start the broker and return when it serves; nothing happens where it already does."""
         deadline = time.monotonic() + _START_S
