@@ -72,13 +72,13 @@ class Schedule:
         missed = (present - slot) // self._interval
         if missed > 0:
             metrics.MISSED_POLLS.labels("not_running").inc(missed)
-            _log.warning("polls missed, the process did not run", polls=missed)
+            _log.warning("polls missed, the process did not run", polls=missed, first=slot)
         return max(slot, present)
 
     def _start(self, slot: int) -> None:
         if len(self._running) >= self._most:
             metrics.MISSED_POLLS.labels("in_flight").inc()
-            _log.warning("poll left out, too many wait for an answer", in_flight=self._most)
+            _log.warning("poll left out, too many wait for an answer", sequence=slot)
             return
         task = asyncio.create_task(self._guard(slot))
         self._running.add(task)
