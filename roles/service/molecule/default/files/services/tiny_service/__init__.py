@@ -1,0 +1,1 @@
+"""A service that says which version and slot it is."""

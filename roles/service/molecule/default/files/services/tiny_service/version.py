@@ -1,0 +1,3 @@
+"""What an update changes."""
+
+VERSION = 1

@@ -1,0 +1,142 @@
+"""Run every role's molecule scenarios: ``python tests/molecule.py [ROLE ...]``.
+
+Two at a time, since a scenario mostly waits. Prints a line for each and, where one fails, the end
+of what molecule said; the last line is ``N passed, N failed`` and decides the exit code.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parents[1]
+_LOGS = _ROOT / ".cache" / "molecule"
+_CONFIG = _ROOT / ".config" / "molecule" / "config.yml"
+_AT_ONCE = 2
+_TIMEOUT_S = 600
+_TAIL_LINES = 60
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A scenario of a role."""
+
+    role: str
+    name: str
+
+    @property
+    def title(self) -> str:
+        """Return what is printed."""
+        return self.role if self.name == "default" else f"{self.role} ({self.name})"
+
+    @property
+    def log(self) -> Path:
+        """Return the file that gets molecule's output."""
+        return _LOGS / f"{self.role}-{self.name}.log"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a scenario went."""
+
+    scenario: Scenario
+    passed: bool
+    seconds: float
+
+
+def discover(roles: Iterable[str]) -> list[Scenario]:
+    """Return the scenarios of ``roles``, or of all when none is named, by name."""
+    wanted = set(roles)
+    files = sorted(_ROOT.glob("roles/*/molecule/*/molecule.yml"))
+    found = [Scenario(file.parts[-4], file.parts[-2]) for file in files]
+    unknown = wanted - {scenario.role for scenario in found}
+    if unknown:
+        raise SystemExit(f"no scenario for: {', '.join(sorted(unknown))}")
+    return [scenario for scenario in found if not wanted or scenario.role in wanted]
+
+
+def run(scenario: Scenario) -> Outcome:
+    """Run one scenario to its end; one that hangs is ended and cleaned up."""
+    started = time.monotonic()
+    with scenario.log.open("w", encoding="utf-8") as log:
+        code = _molecule(scenario, "test", log.fileno())
+        if code is None:
+            log.write(f"\nended after {_TIMEOUT_S} s\n")
+            log.flush()
+            _molecule(scenario, "destroy", log.fileno())
+    return Outcome(scenario, code == 0, time.monotonic() - started)
+
+
+def _molecule(scenario: Scenario, verb: str, output: int) -> int | None:
+    """Return molecule's exit code, or None when it took too long."""
+    command = [str(_bin() / "molecule"), "--base-config", str(_CONFIG), verb, "-s", scenario.name]
+    process = subprocess.Popen(
+        command,
+        cwd=_ROOT / "roles" / scenario.role,
+        env=_environment(scenario),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # so that it is ended with all that it runs
+    )
+    try:
+        return process.wait(_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _bin() -> Path:
+    return Path(sys.executable).parent
+
+
+def _environment(scenario: Scenario) -> dict[str, str]:
+    """Return the environment: our Ansible first, plain output, and state that survives a crash."""
+    state = _LOGS / f"{scenario.role}-{scenario.name}"
+    state.mkdir(parents=True, exist_ok=True)
+    return os.environ | {
+        "PATH": f"{_bin()}{os.pathsep}{os.environ['PATH']}",
+        "MOLECULE_EPHEMERAL_DIRECTORY": str(state),
+        "NO_COLOR": "1",
+        "ANSIBLE_NOCOLOR": "1",
+    }
+
+
+def main(roles: list[str]) -> int:
+    """Run the scenarios; return the exit code."""
+    scenarios = discover(roles)
+    _LOGS.mkdir(parents=True, exist_ok=True)
+    outcomes = []
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for future in as_completed([pool.submit(run, scenario) for scenario in scenarios]):
+            outcomes.append(future.result())
+            _report(outcomes[-1])
+    failed = sum(not outcome.passed for outcome in outcomes)
+    _say(f"{len(outcomes) - failed} passed, {failed} failed")
+    return 1 if failed or not outcomes else 0
+
+
+def _report(outcome: Outcome) -> None:
+    word = "passed" if outcome.passed else "FAILED"
+    _say(f"molecule {outcome.scenario.title:<16} {word} {outcome.seconds:6.1f} s")
+    if not outcome.passed:
+        lines = outcome.scenario.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        _say("\n".join(f"    {line}" for line in lines[-_TAIL_LINES:]))
+        _say(f"    all of it: {outcome.scenario.log}")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,71 @@
+"""What every role must have: a specification that equals its defaults, and a scenario."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+_ROOT = Path(__file__).parents[2]
+_ROLES = sorted(path.parents[1] for path in _ROOT.glob("roles/*/tasks/main.yml"))
+_MOLECULE = _ROOT / ".config" / "molecule" / "config.yml"
+
+each_role = pytest.mark.parametrize("role", _ROLES, ids=lambda role: role.name)
+
+
+def load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text())
+
+
+def specified(role: Path) -> dict[str, Any]:
+    """Return the options of all entry points of a role."""
+    entries = load(role / "meta" / "argument_specs.yml")["argument_specs"].values()
+    return {name: option for entry in entries for name, option in entry.get("options", {}).items()}
+
+
+def test_there_are_roles() -> None:
+    assert {"java", "kafka", "service", "zookeeper"} <= {role.name for role in _ROLES}
+
+
+@each_role
+def test_specified_defaults_are_the_defaults(role: Path) -> None:
+    file = role / "defaults" / "main.yml"
+    defaults = (load(file) or {}) if file.exists() else {}
+    options = specified(role)
+    assert {name: option["default"] for name, option in options.items() if "default" in option} == (
+        defaults
+    )
+
+
+@each_role
+def test_options_are_described_and_begin_with_the_role(role: Path) -> None:
+    for name, option in specified(role).items():
+        assert name.startswith(f"{role.name}_"), name
+        assert option["description"], name
+        assert option["type"], name
+
+
+@each_role
+def test_a_scenario_converges_and_verifies(role: Path) -> None:
+    scenario = role / "molecule" / "default"
+    converge, verify = load(scenario / "converge.yml"), load(scenario / "verify.yml")
+    assert (scenario / "molecule.yml").exists()
+    assert role.name in yaml.safe_dump(converge)
+    tasks = yaml.safe_dump(verify) + "".join(
+        file.read_text() for file in scenario.glob("tasks/*.yml")
+    )
+    assert "ansible.builtin.assert" in tasks or "failed_when" in tasks
+
+
+def test_scenarios_try_check_mode_first_and_idempotence() -> None:
+    steps = load(_MOLECULE)["scenario"]["test_sequence"]
+    assert steps == [
+        "destroy",
+        "create",
+        "prepare",
+        "check",
+        "converge",
+        "idempotence",
+        "verify",
+        "destroy",
+    ]
