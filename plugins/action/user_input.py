@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -91,6 +92,11 @@ def convert(name: str, raw: Any, spec: Mapping[str, Any]) -> Any:
         near = difflib.get_close_matches(text, choices, 1)
         hint = f" Did you mean {near[0]}?" if near else ""
         raise ValueError(f"unknown {name} {text!r}; choose one of: {', '.join(filter(None, choices))}.{hint}")
+    if kind == "path":
+        path = os.path.abspath(os.path.expanduser(text))
+        if not os.path.exists(path):
+            raise ValueError(f"{name}: there is no {path}. {example}")
+        return path
     if spec.get("pattern") and not re.fullmatch(spec["pattern"], text):
         raise ValueError(f"{name}={text!r} is not {spec['help']}. {example}")
     return text

@@ -28,6 +28,7 @@ description:
 
 _SILENT = ("include_tasks", "include_role", "import_role", "set_fact", "assert", "meta",
            "validate_argument_spec", "user_input", "lifecycle_lock", "pause")  # fmt: skip
+_FETCHING = ("maven_jars", "async_status", "command")
 _NOISE = re.compile(r"^(?:Task failed: |Module failed: |Action failed: )+")
 _FIRST_BEAT_S = 3.0
 _BEATS_S = (1.0, 10.0)  # on a terminal, in a file
@@ -59,7 +60,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._step_begun = time.monotonic()
         self._item_faults = []
         if short_action(task) not in _SILENT:
-            self._pulse.start(step_name(task))
+            self._pulse.start(step_name(task), fetches=short_action(task) in _FETCHING)
 
     def v2_playbook_on_handler_task_start(self, task: Any) -> None:
         self.v2_playbook_on_task_start(task, is_conditional=False)
@@ -150,11 +151,11 @@ class Pulse:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def start(self, name: str) -> None:
-        """Begin to watch a step."""
+    def start(self, name: str, *, fetches: bool) -> None:
+        """Begin to watch a step; bytes are of interest where something is fetched."""
         self.stop()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, args=(name, self._stop), daemon=True)
+        self._thread = threading.Thread(target=self._beat, args=(name, self._stop, fetches), daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -164,13 +165,13 @@ class Pulse:
             self._thread.join()
             self._thread = None
 
-    def _beat(self, name: str, stop: threading.Event) -> None:
+    def _beat(self, name: str, stop: threading.Event, fetches: bool) -> None:
         begun, used = time.monotonic(), _disk_used()
         shown = False
         while not stop.wait(_FIRST_BEAT_S if not shown else _BEATS_S[not self._terminal]):
             shown = True
             written = max(0, _disk_used() - used) / 1e6
-            bytes_text = f", {written:.0f} MB written" if written >= 1 else ""
+            bytes_text = f", {written:.0f} MB written" if fetches else ""
             text = f"    … {name}: {time.monotonic() - begun:.0f} s{bytes_text}"
             sys.stdout.write(f"{_CLEAR}{text}" if self._terminal else f"{text}\n")
             sys.stdout.flush()

@@ -34,10 +34,9 @@ options:
   format_version: {description: Version of the data directory that this version writes., type: int, required: true}
   target: {description: What the user asked for., type: str, default: auto}
   targets: {description: Targets that this version can do., type: list, elements: str, required: true}
-  ports: {description: Ports of the first instance by name., type: dict, required: true}
+  ports: {description: Ports of the first instance by name; C(ops) is the first of two for each of C(ops_services)., type: dict, required: true}
   given_ports: {description: Ports that the user asked for by C(NAME_port)., type: dict, default: {}}
   ops_services: {description: Services with two ops ports each; the order decides., type: list, elements: str, required: true}
-  ops_base: {description: First ops port of the first instance., type: int, required: true}
   market_data: {description: What the user asked for; empty keeps what is recorded., type: str, default: ""}
   exchanges: {description: Addresses to try when market_data is auto., type: list, elements: str, default: []}
   settings: {description: Other settings to record (given ones only)., type: dict, default: {}}
@@ -54,6 +53,7 @@ plan: {description: The decisions., type: dict, returned: success}
 
 _PORT_STEP = 100
 _BLOCKS = 50
+_FAULTS = 5  # more would hide the first
 _PROBE_S = 3.0
 _SOCKET_LIMIT = 95  # bytes; macOS allows 103 and supervisord appends its pid while it binds
 _PYTHONS = ((3, 11), (3, 13))
@@ -72,7 +72,6 @@ def main() -> None:
             "ports": {"type": "dict", "required": True},
             "given_ports": {"type": "dict", "default": {}},
             "ops_services": {"type": "list", "elements": "str", "required": True},
-            "ops_base": {"type": "int", "required": True},
             "market_data": {"type": "str", "default": ""},
             "exchanges": {"type": "list", "elements": "str", "default": []},
             "settings": {"type": "dict", "default": {}},
@@ -155,7 +154,18 @@ def host_faults(options: Mapping[str, Any], directory: Path, recorded: Mapping[s
             f"{directory} is too long a path for a Unix socket: export XDG_DATA_HOME=SHORTER_DIRECTORY, "
             "or choose a shorter instance name"
         )
-    return faults + target_faults(options) + space_faults(options, directory)
+    return faults + target_faults(options) + replay_faults(options, recorded) + space_faults(options, directory)
+
+
+def replay_faults(options: Mapping[str, Any], recorded: Mapping[str, Any]) -> list[str]:
+    """Return a message when a replay has nothing to play, or a recording would not be played."""
+    feed = options["market_data"] or recorded.get("market_data", {}).get("feed")
+    given = options["settings"].get("replay_file")
+    if feed == "replay" and not (given or recorded.get("settings", {}).get("replay_file")):
+        return ["market_data=replay needs a recording. Add: -e replay_file=/path/to/recording.csv"]
+    if given and feed != "replay":
+        return ["replay_file is only played by market_data=replay. Add: -e market_data=replay"]
+    return []
 
 
 def target_faults(options: Mapping[str, Any]) -> list[str]:
@@ -211,11 +221,11 @@ def make_plan(
         "target": target,
         "target_reason": target_reason,
         "ports": record["ports"],
-        "ops_ports": ops_ports(options, block),
+        "ops_ports": ops_ports(options["ops_services"], record["ports"]["ops"]),
         "market_data": market,
         "settings": settings,
         "slots": recorded.get("slots", {}),
-        "endpoints": endpoints(ops_ports(options, block), recorded.get("slots", {})),
+        "endpoints": endpoints(ops_ports(options["ops_services"], record["ports"]["ops"]), recorded.get("slots", {})),
         "known_offsets": recorded.get("known_offsets", {}),
         "record": record,
     }
@@ -278,7 +288,8 @@ def choose_block(
         return 0
     taken = {record.get("port_block") for record in others}
     for block in range(1, _BLOCKS):
-        ports = [*ports_of(options, {}, block).values(), *sum(ops_ports(options, block).values(), [])]
+        named = ports_of(options, {}, block)
+        ports = [*named.values(), *ops_range(named, options)]
         if block not in taken and all(port_owner(port, str(directory)) is None for port in ports):
             return block
     return _BLOCKS
@@ -296,10 +307,9 @@ def ports_of(options: Mapping[str, Any], recorded: Mapping[str, Any], block: int
     return {**base, **kept, **given}
 
 
-def ops_ports(options: Mapping[str, Any], block: int) -> dict[str, list[int]]:
+def ops_ports(services: list[str], first: int) -> dict[str, list[int]]:
     """Return the two ops ports of each service, one for each slot."""
-    first = options["ops_base"] + _PORT_STEP * block
-    return {name: [first + 2 * i, first + 2 * i + 1] for i, name in enumerate(options["ops_services"])}
+    return {name: [first + 2 * i, first + 2 * i + 1] for i, name in enumerate(services)}
 
 
 def endpoints(ports: Mapping[str, list[int]], slots: Mapping[str, int]) -> dict[str, dict[str, Any]]:
@@ -312,6 +322,11 @@ def endpoints(ports: Mapping[str, list[int]], slots: Mapping[str, int]) -> dict[
         }
         for name, pair in ports.items()
     }
+
+
+def ops_range(ports: Mapping[str, int], options: Mapping[str, Any]) -> range:
+    """Return the ops ports beside the first."""
+    return range(ports["ops"] + 1, ports["ops"] + 2 * len(options["ops_services"]))
 
 
 def port_faults(ports: Mapping[str, int], directory: str, options: Mapping[str, Any]) -> list[str]:
@@ -328,7 +343,11 @@ def port_faults(ports: Mapping[str, int], directory: str, options: Mapping[str, 
                 f"port {port} ({variable}) is taken by {owner}. Choose another: "
                 f"-e {variable}={free_port(port + 1, ports.values())}"
             )
-    return faults
+    for port in ops_range(ports, options):
+        owner = port_owner(port, directory)
+        if owner:
+            faults.append(f"port {port} is taken by {owner}. Choose another range: -e ops_port={port + 20}")
+    return faults[:_FAULTS]
 
 
 def port_owner(port: int, directory: str) -> str | None:
