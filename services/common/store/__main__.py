@@ -1,32 +1,36 @@
-"""``python -m common.store upgrade|check DATABASE_URL``: prints one JSON line.
+"""``python -m common.store COMMAND URL ...``: prints one JSON line; ``--help`` lists the commands.
 
-Exit codes: 0 done, 1 the store is newer than this version, 2 wrong arguments.
+Exit codes: 0 done, 1 refused or failed, with one message, and nothing changed, 2 wrong arguments.
 """
 
 import json
 import sys
 
-from common.errors import SchemaTooNewError
-from common.store.engine import make_engine
-from common.store.migrate import check_schema, upgrade_schema
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-_ACTIONS = {"upgrade": upgrade_schema, "check": check_schema}
-_ARGUMENTS = 2
+from common.errors import PlatformError
+from common.store.cli import parse
+
+_WRONG_ARGUMENTS = 2
 
 
 def main(arguments: list[str]) -> int:
-    """Run one action; the JSON has ``before``, ``now`` and ``changed``."""
-    if len(arguments) != _ARGUMENTS or arguments[0] not in _ACTIONS:
-        sys.stderr.write(f"{__doc__}\n")
-        return 2
-    action, url = arguments
+    """Run one command; an answer that says ``failed`` is printed and makes the exit code 1."""
+    command = parse(arguments)
     try:
-        before, now = _ACTIONS[action](make_engine(url, read_only=action == "check"))
-    except SchemaTooNewError as error:
+        answer = command()
+    except PlatformError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.write(json.dumps({"before": before, "now": now, "changed": before != now}) + "\n")
-    return 0
+    except ArgumentError as error:
+        sys.stderr.write(f"{error}; for example sqlite:////path/to/file\n")
+        return _WRONG_ARGUMENTS
+    except SQLAlchemyError as error:
+        cause = getattr(error, "orig", None) or error
+        sys.stderr.write(f"the store cannot be used: {cause}\n")
+        return 1
+    sys.stdout.write(json.dumps(answer) + "\n")
+    return 1 if answer.get("failed") else 0
 
 
 if __name__ == "__main__":

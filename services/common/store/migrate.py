@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, text
 from common.errors import SchemaTooNewError
 from common.store.rebuild import rebuild_bars
 
-__all__ = ["check_schema", "upgrade_schema"]
+__all__ = ["check_schema", "exclusive", "upgrade_connection", "upgrade_schema"]
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x5C4E3A  # any number of our own
@@ -53,19 +53,25 @@ def upgrade_schema(engine: Engine) -> tuple[str | None, str]:
     """
     before, head = check_schema(engine)
     if before != head:
-        scripts = ScriptDirectory.from_config(_config())
-        with _exclusive(engine) as connection:
-            before, head = _check(connection, scripts)  # another process may have been first
-            if before != head:
-                command.upgrade(_config(connection), "head")
-            passed = scripts.iterate_revisions(head, before or "base")
-            if any(getattr(script.module, "REBUILDS_BARS", False) for script in passed):
-                rebuild_bars(connection)
+        with exclusive(engine) as connection:
+            before, head = upgrade_connection(connection)
+    return before, head
+
+
+def upgrade_connection(connection: Connection) -> tuple[str | None, str]:
+    """Do what `upgrade_schema` does, inside a transaction of the caller's that is `exclusive`."""
+    scripts = ScriptDirectory.from_config(_config())
+    before, head = _check(connection, scripts)  # another process may have been first
+    if before != head:
+        command.upgrade(_config(connection), "head")
+    passed = scripts.iterate_revisions(head, before or "base")
+    if any(getattr(script.module, "REBUILDS_BARS", False) for script in passed):
+        rebuild_bars(connection)
     return before, head
 
 
 @contextmanager
-def _exclusive(engine: Engine) -> Iterator[Connection]:
+def exclusive(engine: Engine) -> Iterator[Connection]:
     """One transaction that keeps other writers out, changes of tables included."""
     with engine.begin() as connection:
         if connection.dialect.name == "sqlite":

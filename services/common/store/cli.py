@@ -1,0 +1,116 @@
+"""The arguments of ``python -m common.store``, and what each command does."""
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_args
+
+from sqlalchemy import Engine
+
+from common.clock import SystemClock, to_micros
+from common.store.backup import back_up, require_newest, restore
+from common.store.engine import make_engine
+from common.store.export import EXPORTED, Format, Selection, export_file
+from common.store.migrate import check_schema, upgrade_schema
+from common.store.rebuild import compare_bars
+
+__all__ = ["Answer", "parse"]
+
+Answer = dict[str, Any]
+_MOST_LINES = 20  # of what is wrong with the bars
+
+
+def parse(arguments: list[str]) -> Callable[[], Answer]:
+    """Return the command that ``arguments`` name; exits with 2 and what to type otherwise."""
+    parser = argparse.ArgumentParser(prog="python -m common.store", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable[[argparse.Namespace], Answer], what: str) -> Any:
+        command = commands.add_parser(name, help=what, description=what)
+        command.add_argument("url", metavar="URL", help="sqlite:////path or postgresql://...")
+        command.set_defaults(run=run)
+        return command
+
+    add("upgrade", _upgrade, "bring the store to the newest schema")
+    add("check", _check, "tell the store's schema")
+    add("verify", _verify, "compare the bars with the ticks; fails where they differ")
+    for name, run, what in (
+        ("backup", _back_up, "write everything to FILE, while the system runs"),
+        ("restore", _restore, "replace everything by what FILE holds; the old is kept"),
+    ):
+        add(name, run, what).add_argument("file", metavar="FILE", type=Path)
+    export = add("export", _export, "write a range of time to OUT")
+    export.add_argument("out", metavar="OUT", type=Path)
+    export.add_argument("--table", choices=sorted(EXPORTED), default="ticks")
+    export.add_argument("--format", choices=get_args(Format), default="csv")
+    export.add_argument("--from", dest="start", type=_moment, metavar="TIME")
+    export.add_argument("--to", dest="end", type=_moment, metavar="TIME", help="not included")
+    export.add_argument("--feed")
+    export.add_argument("--symbol")
+    options = parser.parse_args(arguments)
+    return lambda: options.run(options)
+
+
+def _moment(value: str) -> int:
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError as error:
+        message = f"{value!r} is no time; for example 2026-01-31T12:00:00 (UTC)"
+        raise argparse.ArgumentTypeError(message) from error
+    return to_micros(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+@contextmanager
+def _open(url: str, *, read_only: bool = False) -> Iterator[Engine]:
+    engine = make_engine(url, read_only=read_only)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _read(url: str) -> Iterator[Engine]:
+    """Yield an engine that reads a store of this version, and makes none."""
+    require_newest(url)
+    with _open(url, read_only=True) as engine:
+        yield engine
+
+
+def _schema(before: str | None, now: str) -> Answer:
+    return {"before": before, "now": now, "changed": before != now}
+
+
+def _upgrade(options: argparse.Namespace) -> Answer:
+    with _open(options.url) as engine:
+        return _schema(*upgrade_schema(engine))
+
+
+def _check(options: argparse.Namespace) -> Answer:
+    with _open(options.url, read_only=True) as engine:
+        return _schema(*check_schema(engine))
+
+
+def _verify(options: argparse.Namespace) -> Answer:
+    with _read(options.url) as engine, engine.connect() as connection:
+        wrong = list(compare_bars(connection))
+    return {"failed": bool(wrong), "wrong": len(wrong), "first": wrong[:_MOST_LINES]}
+
+
+def _back_up(options: argparse.Namespace) -> Answer:
+    rows = back_up(options.url, options.file)
+    return {"file": str(options.file), "bytes": options.file.stat().st_size, "rows": rows}
+
+
+def _restore(options: argparse.Namespace) -> Answer:
+    rows, kept = restore(options.url, options.file, SystemClock())
+    return {"rows": rows, "kept": kept}
+
+
+def _export(options: argparse.Namespace) -> Answer:
+    selection = Selection(options.table, options.start, options.end, options.feed, options.symbol)
+    with _read(options.url) as engine:
+        rows = export_file(engine, selection, options.format, options.out)
+    return {"file": str(options.out), "rows": rows}
