@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bitcoin_forecast_app.observation import SECOND_US, Observation
 
@@ -43,7 +44,7 @@ def market(seconds: int, seed: int = 1, edge: float = 0.8) -> list[Observation]:
     return found
 
 
-def with_moves(series: Sequence[Observation], moves: Sequence[float]) -> list[Observation]:
+def with_moves(series: Sequence[Observation], moves: NDArray[np.float64]) -> list[Observation]:
     """Return the series with other moves of the price between the same books."""
     mids = series[0].mid + np.concatenate([[0.0], np.cumsum(moves)])
     return [
