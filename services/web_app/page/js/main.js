@@ -258,7 +258,7 @@ class Page {
     const when = (/** @type {any} */ card) => (card?.trained_at ? format.time(seconds(card.trained_at), this.view.zone, true).slice(0, 16) : "–");
     /** @type {[string, string][]} */ const entries = [["In service", version]];
     if (serving) entries.push(...this.#card(serving, when(serving)));
-    else entries.push(["Trained model", newest ? "none has earned its place" : "none yet; the baseline serves"]);
+    else entries.push(["Trained model", newest ? "none has earned its place" : "none yet"]);
     if (newest && newest.version !== serving?.version) {
       entries.push(["Newest training", when(newest)], ["Decision", newest.reason ?? "–"]);
     }

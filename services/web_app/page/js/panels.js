@@ -86,8 +86,8 @@ export function showScoreCards(summary) {
 }
 
 const SCORES = /** @type {const} */ ([
-  ["Mean absolute error", (/** @type {Summary} */ s) => format.price(s.mae)],
-  ["Root mean square", (/** @type {Summary} */ s) => format.price(s.rmse)],
+  ["Mean abs. error", (/** @type {Summary} */ s) => format.price(s.mae)],
+  ["RMS error", (/** @type {Summary} */ s) => format.price(s.rmse)],
   ["CRPS", (/** @type {Summary} */ s) => format.price(s.crps)],
   ["Mean error (bias)", (/** @type {Summary} */ s) => format.signed(s.bias)],
   ["Skill vs last value", (/** @type {Summary} */ s) => format.signedPercent(s.skill_last_value)],
