@@ -6,6 +6,7 @@ on them with ``Connection: close``, so that no client's request is cut.
 """
 
 import logging
+import socket
 import sys
 import threading
 from typing import Any
@@ -38,8 +39,19 @@ def main() -> int:
             "the charting library is missing: the page shows how to install it, the API works",
             frontend_dir=str(settings.vendor_dir.parent),
         )
+    if settings.listen_fd is None:
+        _require_free(settings.web_host, settings.web_port)
     WebServer(settings).run()
     return 0
+
+
+def _require_free(host: str, port: int) -> None:
+    try:
+        socket.create_server((host, port), reuse_port=False).close()
+    except OSError as error:
+        raise ConfigurationError(
+            f"WEB_HOST, WEB_PORT: cannot listen on {host}:{port}: {error.strerror}; choose another"
+        ) from error
 
 
 class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
