@@ -51,8 +51,9 @@ def held(holder: dict[str, Any], instance: str) -> str:
     """Return the message that names the holder."""
     since = datetime.datetime.fromisoformat(holder["since"]).astimezone()
     return (
-        f"another lifecycle command ({holder['playbook']}, pid {holder['pid']}, since {since:%H:%M:%S}) "
-        f"holds instance '{instance}'; wait for it or end it (kill {holder['pid']})"
+        f"another lifecycle command ({holder['playbook']}, pid {holder['pid']}, "
+        f"since {since:%H:%M:%S}) holds instance '{instance}'; "
+        f"wait for it or end it (kill {holder['pid']})"
     )
 
 
@@ -94,7 +95,7 @@ def read(path: Path) -> dict[str, Any] | None:
 
 
 def is_alive(lock: dict[str, Any]) -> bool:
-    """Return whether the process that took the lock still runs, and is not a later one of its pid."""
+    """Return whether the very process that took the lock still runs."""
     try:
         started: float = psutil.Process(lock["pid"]).create_time()
     except psutil.NoSuchProcess:

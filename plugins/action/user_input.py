@@ -33,12 +33,20 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         values, faults = check_input(extra, options, accepts, self._tunable_names(root))
         if faults:
             return {**result, "failed": True, "msg": "\n".join(faults)}
-        return {**result, "changed": False, "chosen": values, "given": sorted(set(extra) & set(accepts))}
+        return {
+            **result,
+            "changed": False,
+            "chosen": values,
+            "given": sorted(set(extra) & set(accepts)),
+        }
 
     def _tunable_names(self, root: Path) -> set[str]:
         """Return the variables that the inventory and the roles' defaults define."""
         names: set[str] = set()
-        files = [*root.glob("inventory/group_vars/all/*.yml"), *root.glob("roles/*/defaults/main.yml")]
+        files = [
+            *root.glob("inventory/group_vars/all/*.yml"),
+            *root.glob("roles/*/defaults/main.yml"),
+        ]
         for file in files:
             names |= set(self._loader.load_from_file(str(file)) or {})
         return names
@@ -71,7 +79,9 @@ def unknown(name: str, accepted: list[str], options: Mapping[str, Any], tunable:
     """Return the message for a variable that this playbook does not know."""
     if name in options:
         return f"{name} has no meaning for this playbook; it takes: {', '.join(sorted(accepted))}"
-    near = difflib.get_close_matches(name, accepted, 1) or difflib.get_close_matches(name, tunable, 1)
+    near = difflib.get_close_matches(name, accepted, 1) or difflib.get_close_matches(
+        name, tunable, 1
+    )
     hint = f"did you mean {near[0]}? " if near else ""
     return f"unknown variable {name}: {hint}This playbook takes: {', '.join(sorted(accepted))}"
 
@@ -91,7 +101,9 @@ def convert(name: str, raw: Any, spec: Mapping[str, Any]) -> Any:
     if choices and text not in choices:
         near = difflib.get_close_matches(text, choices, 1)
         hint = f" Did you mean {near[0]}?" if near else ""
-        raise ValueError(f"unknown {name} {text!r}; choose one of: {', '.join(filter(None, choices))}.{hint}")
+        raise ValueError(
+            f"unknown {name} {text!r}; choose one of: {', '.join(filter(None, choices))}.{hint}"
+        )
     if kind == "path":
         path = os.path.abspath(os.path.expanduser(text))
         if not os.path.exists(path):

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ansible import constants as C
+from ansible import constants
 from ansible.plugins.callback import CallbackBase
 
 DOCUMENTATION = r"""
@@ -22,7 +22,8 @@ name: lifecycle
 type: stdout
 short_description: Steps with a mark and their time, and one clear message on failure
 description:
-  - C(✔) changed something, C(-) found it as it should be, C(✖) failed. Long steps show that they move.
+  - C(✔) changed something, C(-) found it as it should be, C(✖) failed.
+    Long steps show that they move.
   - Releases the lock that the action C(lifecycle_lock) took, however the playbook ends.
 """
 
@@ -54,7 +55,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         self._title = play.get_name()
-        self._say(self._title, C.COLOR_HIGHLIGHT)
+        self._say(self._title, constants.COLOR_HIGHLIGHT)
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:  # noqa: ARG002
         self._step_begun = time.monotonic()
@@ -78,7 +79,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             self._step("✔" if answer.get("changed") else "-", task)
         if self._display.verbosity:
             self._display.display(self._dump_results(answer))
-        if self._display.verbosity == 0 and answer.get("diff") and C.DIFF_ALWAYS:
+        if self._display.verbosity == 0 and answer.get("diff") and constants.DIFF_ALWAYS:
             self._display.display(self._get_diff(answer["diff"]))
         if answer.get("follow"):
             self._follow(answer["follow"], answer.get("pattern", ""))
@@ -94,9 +95,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             return  # the rescue reports the cause
         faults = self._item_faults or [message_of(answer)]
         for line in dict.fromkeys(line for fault in faults for line in fault.splitlines()):
-            self._say(f"    {line}", C.COLOR_ERROR)
+            self._say(f"    {line}", constants.COLOR_ERROR)
         if self._display.verbosity:
-            self._display.display(self._dump_results(answer), color=C.COLOR_ERROR)
+            self._display.display(self._dump_results(answer), color=constants.COLOR_ERROR)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         self.v2_runner_on_failed(result)
@@ -106,7 +107,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def v2_runner_item_on_failed(self, result: Any) -> None:
         label = result.result.get("_ansible_item_label", "")
-        self._item_faults.append(f"{label}: {message_of(result.result)}" if label else message_of(result.result))
+        self._item_faults.append(
+            f"{label}: {message_of(result.result)}" if label else message_of(result.result)
+        )
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         self._pulse.stop()
@@ -119,13 +122,13 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
                 f"{self._title}: {'FAILED' if failed else 'done'} in {total:.1f} s "
                 f"(ok={counts['ok']} changed={counts['changed']} failed={counts['failures']} "
                 f"skipped={counts['skipped']} rescued={counts['rescued']})",
-                C.COLOR_ERROR if failed else C.COLOR_OK,
+                constants.COLOR_ERROR if failed else constants.COLOR_OK,
             )
         release()
 
     def _step(self, mark: str, task: Any) -> None:
         seconds = time.monotonic() - self._step_begun
-        colors = {"✔": C.COLOR_CHANGED, "✖": C.COLOR_ERROR}
+        colors = {"✔": constants.COLOR_CHANGED, "✖": constants.COLOR_ERROR}
         self._say(f"  {mark} {step_name(task)}  {seconds:.1f} s", colors.get(mark))
 
     def _say(self, text: str, color: str | None = None) -> None:
@@ -144,7 +147,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
 
 class Pulse:
-    """Says, while a step takes long, that it still moves: seconds, and bytes that reached the disk."""
+    """Says, while a step takes long, that it still moves: seconds, and bytes written."""
 
     def __init__(self, terminal: bool) -> None:
         self._terminal = terminal
@@ -155,7 +158,9 @@ class Pulse:
         """Begin to watch a step; bytes are of interest where something is fetched."""
         self.stop()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, args=(name, self._stop, fetches), daemon=True)
+        self._thread = threading.Thread(
+            target=self._beat, args=(name, self._stop, fetches), daemon=True
+        )
         self._thread.start()
 
     def stop(self) -> None:

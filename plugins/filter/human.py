@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-_STEPS = (("s", 60), ("min", 60), ("h", 24), ("d", 10_000))
+_BYTES = (("B", 1000), ("kB", 1000), ("MB", 1000), ("GB", 1000), ("TB", 1000))
+_SECONDS = (("s", 60), ("min", 60), ("h", 24), ("d", 1))
 
 
 def human_bytes(count: float) -> str:
     """Return bytes with a decimal unit: ``1.2 GB``."""
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            break
-        value /= 1000
-    else:
-        unit = "TB"
+    value, unit = _scaled(float(count), _BYTES)
     return f"{value:.0f} {unit}" if unit in ("B", "kB") or value >= 100 else f"{value:.1f} {unit}"
 
 
@@ -24,12 +19,17 @@ def human_seconds(seconds: float | None) -> str:
     """Return a duration in one unit: ``3.1 s``, ``12 min``; a dash for none."""
     if seconds is None:
         return "-"
-    value = float(seconds)
-    for unit, size in _STEPS:
-        if value < size:
-            break
-        value /= size
+    value, unit = _scaled(float(seconds), _SECONDS)
     return f"{value:.1f} {unit}" if unit == "s" and value < 10 else f"{value:.0f} {unit}"
+
+
+def _scaled(value: float, steps: tuple[tuple[str, int], ...]) -> tuple[float, str]:
+    """Return ``value`` in the first unit in which it is below that unit's limit, else the last."""
+    for unit, limit in steps[:-1]:
+        if value < limit:
+            return value, unit
+        value /= limit
+    return value, steps[-1][0]
 
 
 class FilterModule:

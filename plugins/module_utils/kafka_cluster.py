@@ -1,4 +1,4 @@
-"""What the Kafka modules share: a client that fails soon, ZooKeeper's four-letter words, offsets."""
+"""What the Kafka modules share: a client that fails soon, four-letter words, offsets."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def registered_brokers(dump: str) -> set[int]:
 
 
 def under_replicated(topics: list[dict[str, Any]]) -> list[str]:
-    """Return ``topic-partition`` of each partition whose in-sync replicas are fewer than its replicas."""
+    """Return ``topic-partition`` of each partition that lacks replicas or a leader."""
     return [
         f"{topic['name']}-{part['partition_index']}"
         for topic in topics

@@ -34,7 +34,7 @@ _LAST_PREDICTION = (
 def fetch(url: str) -> tuple[int, Any]:
     """Return (HTTP status, JSON or None); status 0 when nobody answers."""
     try:
-        with urllib.request.urlopen(url, timeout=_REQUEST_S) as answer:
+        with urllib.request.urlopen(url, timeout=_REQUEST_S) as answer:  # noqa: S310 - loopback
             status, body = answer.status, answer.read()
     except urllib.error.HTTPError as error:
         status, body = error.code, error.read()
@@ -61,7 +61,9 @@ def restarts(log: Path) -> Counter[str]:
     return counts
 
 
-def usage(processes: Mapping[str, list[psutil.Process]], interval_s: float) -> dict[str, dict[str, Any]]:
+def usage(
+    processes: Mapping[str, list[psutil.Process]], interval_s: float
+) -> dict[str, dict[str, Any]]:
     """Return pid, uptime, CPU (percent of one core over ``interval_s``) and memory by service."""
     before = {name: _cpu_seconds(group) for name, group in processes.items()}
     time.sleep(interval_s)
@@ -165,7 +167,9 @@ def group_lags(client: Any, ends: Mapping[Any, int]) -> dict[str, int]:
     groups = [group["group_id"] for group in client.list_groups()]
     lags = {}
     for group, committed in (client.list_group_offsets(groups) if groups else {}).items():
-        ours = {where: at.offset for where, at in committed.items() if where in ends and at.offset >= 0}
+        ours = {
+            where: at.offset for where, at in committed.items() if where in ends and at.offset >= 0
+        }
         if ours:
             lags[group] = sum(ends[where] - offset for where, offset in ours.items())
     return lags

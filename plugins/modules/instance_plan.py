@@ -22,7 +22,7 @@ from ansible.module_utils.urls import open_url
 DOCUMENTATION = r"""
 ---
 module: instance_plan
-short_description: Decide an instance's target, ports and market data, and find what stands in the way
+short_description: Decide an instance's target, ports and market data, or say what forbids it
 description:
   - Reads what earlier builds recorded, what the user asked for and what the machine offers.
   - Fails with every obstacle in one message; changes nothing.
@@ -31,17 +31,46 @@ options:
   instance: {description: Name of the instance., type: str, required: true}
   require_built: {description: Refuse an instance that was never built., type: bool, default: false}
   require_ports: {description: Refuse ports that a stranger holds., type: bool, default: true}
-  format_version: {description: Version of the data directory that this version writes., type: int, required: true}
+  format_version:
+    description: Version of the data directory that this version writes.
+    type: int
+    required: true
   target: {description: What the user asked for., type: str, default: auto}
-  targets: {description: Targets that this version can do., type: list, elements: str, required: true}
-  ports: {description: Ports of the first instance by name; C(ops) is the first of two for each of C(ops_services)., type: dict, required: true}
-  given_ports: {description: Ports that the user asked for by C(NAME_port)., type: dict, default: {}}
-  ops_services: {description: Services with two ops ports each; the order decides., type: list, elements: str, required: true}
-  market_data: {description: What the user asked for; empty keeps what is recorded., type: str, default: ""}
-  exchanges: {description: Addresses to try when market_data is auto., type: list, elements: str, default: []}
+  targets:
+    description: Targets that this version can do.
+    type: list
+    elements: str
+    required: true
+  ports:
+    description: >-
+      Ports of the first instance by name; C(ops) is the first of two for each of C(ops_services).
+    type: dict
+    required: true
+  given_ports:
+    description: Ports that the user asked for by C(NAME_port).
+    type: dict
+    default: {}
+  ops_services:
+    description: Services with two ops ports each; the order decides.
+    type: list
+    elements: str
+    required: true
+  market_data:
+    description: What the user asked for; empty keeps what is recorded.
+    type: str
+    default: ""
+  exchanges:
+    description: Addresses to try when market_data is auto.
+    type: list
+    elements: str
+    default: []
   settings: {description: Other settings to record (given ones only)., type: dict, default: {}}
   default_settings: {description: Their defaults., type: dict, default: {}}
-  layers: {description: Directories whose absence means that something must be fetched., type: list, elements: path, default: []}
+  layers:
+    description: Directories whose absence means that something must be fetched.
+    type: list
+    elements: path
+    default: []
   free_mb: {description: Space needed when something must be fetched., type: int, default: 3000}
   free_mb_running: {description: Space needed otherwise., type: int, default: 200}
 author: ["bitcoin-prediction"]
@@ -128,10 +157,16 @@ def read_record(directory: Path) -> dict[str, Any]:
 def recorded_instances(directory: Path) -> list[dict[str, Any]]:
     """Return the records of all other instances."""
     files = directory.parent.glob("*/instance.json") if directory.parent.is_dir() else []
-    return [record for file in files if file.parent != directory and (record := read_record(file.parent))]
+    return [
+        record
+        for file in files
+        if file.parent != directory and (record := read_record(file.parent))
+    ]
 
 
-def host_faults(options: Mapping[str, Any], directory: Path, recorded: Mapping[str, Any]) -> list[str]:
+def host_faults(
+    options: Mapping[str, Any], directory: Path, recorded: Mapping[str, Any]
+) -> list[str]:
     """Return what about this machine or this instance forbids going on."""
     name = options["instance"]
     extra = "" if name == "default" else f' ARGS="-e instance={name}"'
@@ -146,15 +181,21 @@ def host_faults(options: Mapping[str, Any], directory: Path, recorded: Mapping[s
     version = recorded.get("format_version", 0)
     if version > options["format_version"]:
         faults.append(
-            f"the data of instance '{name}' was written by a newer version (format {version}, this version "
-            f"knows {options['format_version']}). Use that version, or another instance: -e instance=NAME"
+            f"the data of instance '{name}' was written by a newer version (format {version}, this "
+            f"version knows {options['format_version']}). Use that version, or another instance: "
+            "-e instance=NAME"
         )
     if len(str(directory / "run" / "supervisor.sock").encode()) > _SOCKET_LIMIT:
         faults.append(
-            f"{directory} is too long a path for a Unix socket: export XDG_DATA_HOME=SHORTER_DIRECTORY, "
-            "or choose a shorter instance name"
+            f"{directory} is too long a path for a Unix socket: "
+            "export XDG_DATA_HOME=SHORTER_DIRECTORY, or choose a shorter instance name"
         )
-    return faults + target_faults(options) + replay_faults(options, recorded) + space_faults(options, directory)
+    return (
+        faults
+        + target_faults(options)
+        + replay_faults(options, recorded)
+        + space_faults(options, directory)
+    )
 
 
 def replay_faults(options: Mapping[str, Any], recorded: Mapping[str, Any]) -> list[str]:
@@ -173,10 +214,9 @@ def target_faults(options: Mapping[str, Any]) -> list[str]:
     wanted = options["target"]
     if wanted in ("auto", *options["targets"]):
         return []
-    return [
-        f"target={wanted} is not available in this version, which has: {', '.join(options['targets'])}. "
-        "Type: ansible-playbook build.yml -e target=local"
-    ]
+    available = ", ".join(options["targets"])
+    message = f"target={wanted} is not available in this version, which has: {available}. "
+    return [message + "Type: ansible-playbook build.yml -e target=local"]
 
 
 def space_faults(options: Mapping[str, Any], directory: Path) -> list[str]:
@@ -189,7 +229,8 @@ def space_faults(options: Mapping[str, Any], directory: Path) -> list[str]:
     needed = options["free_mb"] if fetching else options["free_mb_running"]
     free = shutil.disk_usage(existing).free // 1_000_000
     if free < needed:
-        return [f"{existing} has {free} MB free and {needed} MB are needed. Free some space, or {advice}"]
+        space = f"{existing} has {free} MB free and {needed} MB are needed"
+        return [f"{space}. Free some space, or {advice}"]
     return []
 
 
@@ -204,8 +245,14 @@ def make_plan(
         options["target"], recorded.get("target"), options["targets"], shutil.which("minikube")
     )
     block = choose_block(options, directory, recorded, others)
-    market = decide_market_data(options["market_data"], recorded, lambda: first_answer(options["exchanges"]))
-    settings = {**options["default_settings"], **recorded.get("settings", {}), **options["settings"]}
+    market = decide_market_data(
+        options["market_data"], recorded, lambda: first_answer(options["exchanges"])
+    )
+    settings = {
+        **options["default_settings"],
+        **recorded.get("settings", {}),
+        **options["settings"],
+    }
     record = {
         "format_version": options["format_version"],
         "instance": options["instance"],
@@ -225,7 +272,9 @@ def make_plan(
         "market_data": market,
         "settings": settings,
         "slots": recorded.get("slots", {}),
-        "endpoints": endpoints(ops_ports(options["ops_services"], record["ports"]["ops"]), recorded.get("slots", {})),
+        "endpoints": endpoints(
+            ops_ports(options["ops_services"], record["ports"]["ops"]), recorded.get("slots", {})
+        ),
         "known_offsets": recorded.get("known_offsets", {}),
         "record": record,
     }
@@ -247,7 +296,7 @@ def decide_target(
 
 
 def decide_market_data(wanted: str, recorded: Mapping[str, Any], probe: Any) -> dict[str, str]:
-    """Return ``feed`` (live, simulated or replay) and why. ``probe`` names an exchange that answers."""
+    """Return ``feed`` and why; ``probe`` returns an exchange that answers, or None."""
     if not wanted and "feed" in recorded.get("market_data", {}):
         return {**recorded["market_data"]}
     if wanted not in ("", "auto"):
@@ -312,7 +361,9 @@ def ops_ports(services: list[str], first: int) -> dict[str, list[int]]:
     return {name: [first + 2 * i, first + 2 * i + 1] for i, name in enumerate(services)}
 
 
-def endpoints(ports: Mapping[str, list[int]], slots: Mapping[str, int]) -> dict[str, dict[str, Any]]:
+def endpoints(
+    ports: Mapping[str, list[int]], slots: Mapping[str, int]
+) -> dict[str, dict[str, Any]]:
     """Return each service's active slot: its name for supervisorctl and its ops port."""
     return {
         name: {
@@ -336,7 +387,9 @@ def port_faults(ports: Mapping[str, int], directory: str, options: Mapping[str, 
         variable = f"{name}_port"
         twins = [other for other, number in ports.items() if number == port and other < name]
         if twins:
-            faults.append(f"{variable}={port} is the same as {twins[0]}_port: choose -e {variable}={port + 1}")
+            faults.append(
+                f"{variable}={port} is the same as {twins[0]}_port: choose -e {variable}={port + 1}"
+            )
         owner = port_owner(port, directory)
         if owner:
             faults.append(
@@ -346,7 +399,9 @@ def port_faults(ports: Mapping[str, int], directory: str, options: Mapping[str, 
     for port in ops_range(ports, options):
         owner = port_owner(port, directory)
         if owner:
-            faults.append(f"port {port} is taken by {owner}. Choose another range: -e ops_port={port + 20}")
+            faults.append(
+                f"port {port} is taken by {owner}. Choose another range: -e ops_port={port + 20}"
+            )
     return faults[:_FAULTS]
 
 
@@ -363,7 +418,11 @@ def port_owner(port: int, directory: str) -> str | None:
 
 def _listener(port: int, directory: str) -> str | None:
     try:
-        pids = {c.pid for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.laddr.port == port}
+        pids = {
+            c.pid
+            for c in psutil.net_connections("tcp")
+            if c.status == "LISTEN" and c.laddr and c.laddr[1] == port
+        }
     except psutil.Error:
         pids = {None}
     for pid in pids:

@@ -47,7 +47,10 @@ options:
     elements: str
     default: []
   besides: {description: All but these services (frozen)., type: list, elements: str, default: []}
-  orphans_only: {description: Only processes that no supervisor looks after., type: bool, default: false}
+  orphans_only:
+    description: Only processes that no supervisor looks after.
+    type: bool
+    default: false
   timeout: {description: Seconds for each step., type: float, default: 15}
 author: ["bitcoin-prediction"]
 """

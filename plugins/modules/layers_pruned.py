@@ -45,7 +45,9 @@ def unused_layers(home: Path) -> list[Path]:
     instances = home / "instances"
     texts = [file.read_text() for pattern in _REFERENCES for file in instances.glob(pattern)]
     used = "\n".join(texts)
-    layers = [path for path in home.glob("layers/*/*") if path.is_dir() and not path.name.startswith(".")]
+    layers = [
+        path for path in home.glob("layers/*/*") if path.is_dir() and not path.name.startswith(".")
+    ]
     return sorted(layer for layer in layers if str(layer) not in used)
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
@@ -46,7 +46,10 @@ def main() -> None:
     width = max((len(name) for name in services), default=0)
     files = {f"{name:<{width}} | ": directory / f"{name}.log" for name in services}
     pattern = re.compile(module.params["pattern"])
-    found = {prefix: last_matching(file, pattern, module.params["tail"]) for prefix, file in files.items()}
+    found = {
+        prefix: last_matching(file, pattern, module.params["tail"])
+        for prefix, file in files.items()
+    }
     module.exit_json(
         changed=False,
         lines=merge(found),
@@ -85,7 +88,7 @@ def backwards(file: Path) -> Iterator[str]:
             yield rest.decode(errors="replace")
 
 
-def merge(found: dict[str, Iterable[str]]) -> list[str]:
+def merge(found: Mapping[str, Iterable[str]]) -> list[str]:
     """Return all lines by their time; one without a time stays with the line before it."""
     stamped = []
     for prefix, lines in found.items():

@@ -51,7 +51,10 @@ _LIBRARY = "ansible_collections.community.general.plugins.modules.maven_artifact
 
 
 def main() -> None:
-    jar = {name: {"type": "str", "required": True} for name in ("group", "artifact", "version", "sha256")}
+    jar = {
+        name: {"type": "str", "required": True}
+        for name in ("group", "artifact", "version", "sha256")
+    }
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},
@@ -136,7 +139,8 @@ def _default_repository(library: Any) -> str:
 def _complaint(faults: list[str], wanted: int) -> str:
     return (
         f"{len(faults)} of {wanted} jars cannot be fetched. First: {faults[0]}. "
-        "Is the network up? Behind a mirror, add -e kafka_jars_repository_url=ADDRESS; then run this again."
+        "Is the network up? Behind a mirror, add -e kafka_jars_repository_url=ADDRESS; "
+        "then run this again."
     )
 
 

@@ -20,12 +20,19 @@ description:
   - A release is a code layer, a dependency layer and an environment. A slot's file C(env) says
     which release it holds.
 options:
-  catalogue: {description: "C(package), C(rollout) and C(environment) of each service.", type: dict, required: true}
+  catalogue:
+    description: C(package), C(rollout) and C(environment) of each service.
+    type: dict
+    required: true
   names: {description: Services to look at., type: list, elements: str, required: true}
   environment: {description: What every service is told., type: dict, default: {}}
   ops_ports: {description: Two ops ports of each service., type: dict, required: true}
   sources: {description: Directory of the packages., type: path, required: true}
-  shared: {description: Packages that are part of every code layer., type: list, elements: str, default: [common]}
+  shared:
+    description: Packages that are part of every code layer.
+    type: list
+    elements: str
+    default: [common]
   layers: {description: Directory of all layers., type: path, required: true}
   slots_dir: {description: Directory of the instance's slots., type: path, required: true}
   active: {description: Active slot by service., type: dict, default: {}}
@@ -40,7 +47,7 @@ author: ["bitcoin-prediction"]
 RETURN = r"""
 services: {description: One mapping for each service; see C(action)., type: list, returned: always}
 missing_venvs: {description: Dependency layers that must be made., type: list, returned: always}
-missing_assets: {description: Layers of other files (JavaScript) that must be made., type: list, returned: always}
+missing_assets: {description: Layers of JavaScript that must be made., type: list, returned: always}
 missing_code: {description: Code layers that must be made., type: list, returned: always}
 """
 
@@ -110,7 +117,8 @@ def plan_service(
         "assets_module": service.get("assets", {}).get("module"),
         "environment": environment,
         "action": action,
-        "refill": environment != read_environment(Path(options["slots_dir"], name, str(slot), "env")),
+        "refill": environment
+        != read_environment(Path(options["slots_dir"], name, str(slot), "env")),
         "active": active,
         "slot": slot,
         "stray": [other for other in running if other != active],

@@ -25,9 +25,18 @@ options:
     type: list
     elements: dict
     required: true
-  role: {description: Role that they must have (active or standby); empty takes any., type: str, default: ""}
-  socket: {description: Socket of the supervisor; a process that gave up ends the wait., type: path, required: true}
-  log_dir: {description: Directory of the logs; the last lines are shown., type: path, required: true}
+  role:
+    description: Role that they must have (active or standby); empty takes any.
+    type: str
+    default: ""
+  socket:
+    description: Socket of the supervisor; a process that gave up ends the wait.
+    type: path
+    required: true
+  log_dir:
+    description: Directory of the logs; the last lines are shown.
+    type: path
+    required: true
   timeout: {description: Seconds., type: float, default: 60}
 author: ["bitcoin-prediction"]
 """
@@ -80,7 +89,9 @@ def main() -> None:
 def probe(port: int, role: str) -> str:
     """Return why a service is not ready, or an empty string."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=_REQUEST_S) as answer:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{port}/health/ready", timeout=_REQUEST_S
+        ) as answer:
             report = json.load(answer)
     except urllib.error.HTTPError as error:
         return describe(_json_of(error))
@@ -101,7 +112,11 @@ def _json_of(error: urllib.error.HTTPError) -> dict[str, Any]:
 
 def describe(report: Mapping[str, Any]) -> str:
     """Return the checks of a readiness report that fail."""
-    failing = [f"{name}: {c.get('detail', '')}" for name, c in report.get("checks", {}).items() if not c.get("ok")]
+    failing = [
+        f"{name}: {c.get('detail', '')}"
+        for name, c in report.get("checks", {}).items()
+        if not c.get("ok")
+    ]
     return "; ".join(failing) or str(report.get("status", "not ready"))
 
 
@@ -112,9 +127,12 @@ def _fail_if_given_up(
     if states is None:
         module.fail_json(msg="the supervisor has gone. Type: ansible-playbook startup.yml")
     infos = {name: states.get(service["process"], {}) for name, service in waiting.items()}
-    downs.update(name for name, info in infos.items() if info.get("statename") not in RUNNING_STATES)
+    downs.update(
+        name for name, info in infos.items() if info.get("statename") not in RUNNING_STATES
+    )
     ended = {
-        name: f"{info.get('statename', 'unknown').lower()}: {info.get('spawnerr') or info.get('description', '')}"
+        name: f"{info.get('statename', 'unknown').lower()}: "
+        f"{info.get('spawnerr') or info.get('description', '')}"
         for name, info in infos.items()
         if info.get("statename") == "FATAL" or downs[name] >= _PATIENCE
     }
@@ -123,7 +141,9 @@ def _fail_if_given_up(
 
 
 def _fail(module: Any, reasons: Mapping[str, str], waited_s: float) -> None:
-    parts = [f"{name} is not ready after {waited_s:.0f} s: {reason}" for name, reason in reasons.items()]
+    parts = [
+        f"{name} is not ready after {waited_s:.0f} s: {reason}" for name, reason in reasons.items()
+    ]
     for name in reasons:
         lines = last_lines(Path(module.params["log_dir"], f"{name}.log"))
         parts += [f"last lines of {name}'s log:", *(f"  {line}" for line in lines)]

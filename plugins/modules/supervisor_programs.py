@@ -16,7 +16,11 @@ description:
   - community.general.supervisorctl takes one program at a time and waits for each; together they
     take as long as the slowest. Started programs are not waited for (see services_ready).
 options:
-  names: {description: Programs as supervisorctl knows them., type: list, elements: str, required: true}
+  names:
+    description: Programs as supervisorctl knows them.
+    type: list
+    elements: str
+    required: true
   state: {description: What they are to be., type: str, choices: [started, stopped], required: true}
   socket: {description: Socket of the supervisor., type: path, required: true}
   timeout: {description: Seconds for stopping., type: float, default: 30}
@@ -49,7 +53,9 @@ def main() -> None:
     try:
         refusals = order_all(socket, affected, start=start)
     except OSError as error:
-        module.fail_json(msg=f"the supervisor does not answer ({error}). Type: ansible-playbook startup.yml")
+        module.fail_json(
+            msg=f"the supervisor does not answer ({error}). Type: ansible-playbook startup.yml"
+        )
     if refusals:
         module.fail_json(msg="; ".join(f"{name}: {why}" for name, why in refusals.items()))
     deadline = time.monotonic() + module.params["timeout"]

@@ -30,7 +30,11 @@ options:
   instance_dir: {description: Directory of the instance., type: path, required: true}
   socket: {description: Socket of the supervisor., type: path, required: true}
   mode: {description: Mode as the plan found it., type: str, required: true}
-  services: {description: Our services with C(name) C(process) and C(ops_port)., type: list, elements: dict, required: true}
+  services:
+    description: Our services with C(name) C(process) and C(ops_port).
+    type: list
+    elements: dict
+    required: true
   platform: {description: Other programs., type: list, elements: str, default: [zookeeper, kafka]}
   bootstrap: {description: host:port of Kafka., type: str, required: true}
   topics: {description: Topics to show., type: list, elements: str, required: true}
@@ -105,7 +109,9 @@ def collect(options: Mapping[str, Any]) -> dict[str, Any]:
             "store": facts,
             "tick_age_s": _age(facts.get("last_tick_us"), now),
             "prediction_age_s": _age(facts.get("last_prediction_us"), now),
-            "bytes": {name: directory_bytes(data / name) for name in ("kafka", "store", "models", "spool")},
+            "bytes": {
+                name: directory_bytes(data / name) for name in ("kafka", "store", "models", "spool")
+            },
             "urls": {title: answer.result()[0] for title, answer in urls.items()},
         }
 
@@ -115,7 +121,8 @@ def _kafka(options: Mapping[str, Any], now_ms: int) -> dict[str, Any]:
 
     try:
         with admin_client(options["bootstrap"], timeout_ms=3000) as client:
-            return kafka_facts(client, options["topics"], now_ms)
+            facts: dict[str, Any] = kafka_facts(client, options["topics"], now_ms)
+            return facts
     except (KafkaError, OSError) as error:
         return {"error": str(error)}
 
@@ -123,8 +130,15 @@ def _kafka(options: Mapping[str, Any], now_ms: int) -> dict[str, Any]:
 def _ready(service: Mapping[str, Any]) -> dict[str, Any]:
     code, report = fetch(f"http://127.0.0.1:{service['ops_port']}/health/ready")
     checks = report.get("checks", {}) if isinstance(report, dict) else {}
-    failing = [f"{name}: {check.get('detail', '')}" for name, check in checks.items() if not check.get("ok")]
-    return {"ready": code == 200, "reason": "; ".join(failing) or ("" if code else "does not answer")}
+    failing = [
+        f"{name}: {check.get('detail', '')}"
+        for name, check in checks.items()
+        if not check.get("ok")
+    ]
+    return {
+        "ready": code == 200,
+        "reason": "; ".join(failing) or ("" if code else "does not answer"),
+    }
 
 
 def _services(options: Mapping[str, Any], *, awake: bool) -> dict[str, dict[str, Any]]:
@@ -139,7 +153,9 @@ def _services(options: Mapping[str, Any], *, awake: bool) -> dict[str, dict[str,
     names |= {service["name"]: service["process"] for service in options["services"]}
     found = {}
     for name, process in names.items():
-        state = str(states.get(process, {}).get("statename", "RUNNING" if name in groups else "STOPPED")).lower()
+        state = str(
+            states.get(process, {}).get("statename", "RUNNING" if name in groups else "STOPPED")
+        ).lower()
         if any(is_frozen(each) for each in groups.get(name, [])):
             state = "frozen"
         found[name] = {"state": state, "restarts": crashes[name], **used.get(name, {})}
@@ -158,11 +174,17 @@ def problems(status: Mapping[str, Any], options: Mapping[str, Any]) -> list[str]
     for name, service in status["services"].items():
         look = f"{options['logs']} -e service={name}"
         if service["state"] != "running":
-            found.append(f"{name} is {service['state']}. Type: {options['startup']}   (its log: {look})")
+            found.append(
+                f"{name} is {service['state']}. Type: {options['startup']}   (its log: {look})"
+            )
         elif not service.get("ready", True):
             found.append(f"{name} is not ready: {service['reason']}. Its log: {look}")
     found += _data_problems(status)
-    found += [f"{title} does not answer well (HTTP {code})" for title, code in status["urls"].items() if code != 200]
+    found += [
+        f"{title} does not answer well (HTTP {code})"
+        for title, code in status["urls"].items()
+        if code != 200
+    ]
     return found
 
 
@@ -178,7 +200,10 @@ def _data_problems(status: Mapping[str, Any]) -> list[str]:
     age = status["tick_age_s"]
     if age is None or age > _TICK_AGE_LIMIT_S:
         text = "no tick is stored yet" if age is None else f"the last tick is {age:.0f} s old"
-        found.append(f"{text}: does an exchange answer? With made-up prices: make build ARGS='-e market_data=simulated'")
+        found.append(
+            f"{text}: does an exchange answer? With made-up prices: "
+            "make build ARGS='-e market_data=simulated'"
+        )
     return found
 
 
