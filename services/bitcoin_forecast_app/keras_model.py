@@ -100,7 +100,7 @@ def loss(truth: Any, forecast: Any) -> Any:
 def export(layer: Any, scaling: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
     """Return copies of the trained weights by the names that `network` knows, and ``scaling``."""
     trained = {
-        name: np.array(ops.convert_to_numpy(getattr(layer, name)), dtype=np.float32)
+        name: np.array(getattr(layer, name).value.numpy(), dtype=np.float32)
         for name in WEIGHT_SHAPES
         if not name.startswith(("even_", "odd_"))
     }

@@ -99,7 +99,7 @@ class Registry:
         current = self.current
         if not current:
             return None
-        older = [v for v in self.versions() if v < current and self._promoted(v)]
+        older = [version for version in self.promoted() if version < current]
         for version in (current, *older):
             try:
                 return self.load(version)
@@ -107,11 +107,16 @@ class Registry:
                 _log.error("model refused", version=version, error=str(error))
         return None
 
-    def _promoted(self, version: str) -> bool:
-        try:
-            return bool(self.manifest(version).get("promoted"))
-        except ArtefactError:
-            return False
+    def promoted(self) -> list[str]:
+        """Return the versions that have been in service, newest first."""
+
+        def was(version: str) -> bool:
+            try:
+                return bool(self.manifest(version).get("promoted"))
+            except ArtefactError:
+                return False
+
+        return [version for version in self.versions() if was(version)]
 
     def save(self, model: Model, manifest: Mapping[str, Any]) -> None:
         """Write a version; it appears under its name only when complete."""

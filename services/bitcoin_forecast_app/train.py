@@ -55,11 +55,11 @@ class TrainSettings(ServiceSettings):
     train_min_ticks: int = Field(600, ge=300)
 
 
-def main() -> int:
-    """Run once at the lowest priority; end when the parent does."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run once at the lowest priority; with `WITH_PARENT`, end when the parent does."""
     settings = load_settings(TrainSettings)
     os.nice(_NICE)
-    if WITH_PARENT in sys.argv[1:]:
+    if WITH_PARENT in (sys.argv[1:] if arguments is None else arguments):
         threading.Thread(target=_end_with_parent, daemon=True).start()
     registry = Registry(settings.model_dir, settings.feed)
     try:

@@ -1,5 +1,7 @@
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from tests.unit.bitcoin_forecast_app.test_network import random_network
@@ -7,6 +9,7 @@ from tests.unit.bitcoin_forecast_app.test_network import random_network
 from bitcoin_forecast_app.errors import ArtefactError
 from bitcoin_forecast_app.mean import OnlineMean
 from bitcoin_forecast_app.model import Model
+from bitcoin_forecast_app.models import main, rollback
 from bitcoin_forecast_app.registry import Registry
 
 
@@ -81,3 +84,34 @@ def test_old_versions_go_but_never_the_one_in_service(tmp_path: Path) -> None:
         registry.switch("20260110T000000Z-x")
     assert len(registry.versions()) == 21
     assert registry.load_current() is not None
+
+
+def command(tmp_path: Path, *arguments: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MODEL_DIR", str(tmp_path))
+        patch.setenv("FEED", "simulated")
+        assert main(arguments) == 0
+    found: dict[str, Any] = msgspec.json.decode(capsys.readouterr().out)
+    return found
+
+
+def test_rollback_goes_one_back_then_to_the_baseline(
+    registry: Registry, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed = command(tmp_path, "list", capsys=capsys)
+    assert listed["current"] == "20260102T000000Z-b"
+    assert [m["version"][:8] for m in listed["models"]] == ["20260102", "20260101"]
+    assert command(tmp_path, "rollback", capsys=capsys)["current"] == "20260101T000000Z-a"
+    assert command(tmp_path, "rollback", capsys=capsys)["current"] == ""
+    named = command(tmp_path, "rollback", "20260102T000000Z-b", capsys=capsys)
+    assert named == {"before": "", "current": "20260102T000000Z-b", "changed": True}
+    assert registry.current == "20260102T000000Z-b"
+
+
+def test_rollback_to_what_is_unknown_or_corrupt_changes_nothing(registry: Registry) -> None:
+    with pytest.raises(ArtefactError, match="no model nothing; known: 20260102T000000Z-b"):
+        rollback(registry, "nothing")
+    (registry.directory / "20260101T000000Z-a" / "weights.npz").write_bytes(b"")
+    with pytest.raises(ArtefactError):
+        rollback(registry, None)
+    assert registry.current == "20260102T000000Z-b"
