@@ -1,11 +1,15 @@
 """How numbers look on the pages: Jinja filters."""
 
+from datetime import timedelta
+
+from kafka_monitor.model import ConfigEntry
 from kafka_monitor.payload import pretty
 
-__all__ = ["FILTERS", "file_size", "grouped"]
+__all__ = ["FILTERS", "file_size", "grouped", "meaning"]
 
 _NARROW_SPACE = "\u202f"
 _NOTHING = "\u2013"
+_NO_LIMIT = 2**62  # Kafka's defaults that mean never are close to 2**63
 
 
 def grouped(number: int | None) -> str:
@@ -25,4 +29,16 @@ def file_size(count: int | None) -> str:
     return f"{size:.{digits}f} {units[0]}"
 
 
-FILTERS = {"grouped": grouped, "file_size": file_size, "pretty": pretty}
+def meaning(entry: ConfigEntry) -> str:
+    """Return a duration or size in larger units; nothing where that says no more."""
+    value = int(entry.value) if entry.value and entry.value.lstrip("-").isdigit() else 0
+    if value == -1 or value > _NO_LIMIT:
+        return "no limit"
+    if entry.name.endswith(".ms") and value >= 1000:
+        return str(timedelta(milliseconds=value))
+    if entry.name.endswith(".bytes") and value >= 1024:
+        return file_size(value)
+    return ""
+
+
+FILTERS = {"grouped": grouped, "file_size": file_size, "meaning": meaning, "pretty": pretty}

@@ -2,12 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,84 +17,15 @@ import httpx
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
+from playwright.sync_api import Browser, Page, sync_playwright
 from tests.support.kafka_cluster import KafkaCluster
+from tests.support.monitor_process import SERVICES, STOP_S, Monitor, free_port, wait_for
 
 pytestmark = pytest.mark.integration
 
-SERVICES = Path(__file__).parents[2] / "services"
 TOPIC = "monitored"
 MESSAGES = 3_000
 BASE_TIME = 1_738_324_800_000  # 2025-01-31T12:00:00Z; one message for each second
-STOP_S = 10.0
-
-
-class Monitor:
-    """One process; ``client`` speaks to its port, ``ops`` to its operations port."""
-
-    def __init__(self, bootstrap: str, log: Path, listener: socket.socket | None = None) -> None:
-        web, ops = _free_port(), _free_port()
-        if listener is not None:
-            web = listener.getsockname()[1]
-        self.log = log
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{web}", timeout=15)
-        self.ops = httpx.Client(base_url=f"http://127.0.0.1:{ops}", timeout=5)
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(SERVICES),
-            "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
-            "WEB_PORT": str(web),
-            "OPS_PORT": str(ops),
-            "WEB_MAX_TAILS": "3",
-        } | ({"LISTEN_FD": "0"} if listener else {})
-        with log.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "kafka_monitor"],
-                env=environment,
-                stdin=listener.fileno() if listener else subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-
-    def wait_ready(self, *, ready: bool = True) -> None:
-        def answered() -> bool:
-            assert self.process.poll() is None, self.log.read_text()
-            try:
-                return (self.ops.get("/health/ready").status_code == 200) == ready
-            except httpx.TransportError:
-                return False
-
-        wait_for(answered)
-
-    def get(self, path: str, **params: object) -> dict[str, Any]:
-        answer = self.client.get(path, params={name: str(each) for name, each in params.items()})
-        assert answer.status_code == 200, answer.text
-        body: dict[str, Any] = answer.json()
-        return body
-
-    def stop(self) -> float:
-        """Stop by SIGTERM; return the seconds that it took."""
-        began = time.monotonic()
-        self.process.terminate()
-        try:
-            self.process.wait(STOP_S * 2)
-        finally:
-            self.process.kill()
-            self.process.wait()
-            self.client.close()
-            self.ops.close()
-        return time.monotonic() - began
-
-
-def wait_for(condition: Callable[[], object], timeout_s: float = 30) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "timed out"
-        time.sleep(0.05)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -460,7 +392,7 @@ def test_a_hand_over_on_one_socket_loses_no_request(
 
 
 def test_kafka_away_from_the_start(tmp_path: Path) -> None:
-    monitor = Monitor(f"127.0.0.1:{_free_port()}", tmp_path / "log")
+    monitor = Monitor(f"127.0.0.1:{free_port()}", tmp_path / "log")
     try:
         monitor.wait_ready(ready=False)
         page = monitor.client.get("/topics")
@@ -493,3 +425,90 @@ def test_wrong_settings_are_one_message(name: str, value: str, said: str) -> Non
     assert answer.returncode == 2
     assert said in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    found = [path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))]
+    if not found:
+        pytest.skip("no chromium here; install one to see the pages tested")
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic"]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found[0], args=arguments)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser, monitor: Monitor) -> Iterator[Page]:
+    """Yield a page of phone width that must run without an error or a refused source."""
+    errors: list[str] = []
+    address = str(monitor.client.base_url)
+    context = browser.new_context(viewport={"width": 390, "height": 800}, base_url=address)
+    page = context.new_page()
+    page.on("console", lambda message: errors.append(message.text))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    context.close()
+    assert [error for error in errors if "Failed to load resource" not in error] == []
+
+
+@pytest.mark.browser
+def test_live_tail_in_a_browser(page: Page, monitor: Monitor, kafka: KafkaCluster) -> None:
+    with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as admin:
+        admin.create_topics([NewTopic("seen", 1, 1)])
+        admin.wait_for_topics(["seen"], timeout_ms=20_000)
+    page.goto("/topics/seen/messages")
+    button = page.get_by_role("button", name="Live tail")
+    button.focus()
+    page.keyboard.press("Enter")
+    page.get_by_text("Live. 0 messages").wait_for()
+    with KafkaProducer(bootstrap_servers=kafka.bootstrap) as producer:
+        producer.send("seen", b'{"big":12345678901234567890,"small":1.10}', key=b"first")
+        producer.send("seen", b"<img src=x onerror=alert(1)>", key=b"second")
+        producer.flush()
+    page.get_by_text("Live. 2 messages").wait_for()
+    newest, oldest = page.locator(".message").all()
+    assert newest.locator("summary .value").inner_text() == "<img src=x onerror=alert(1)>"
+    assert page.locator("img").count() == 1  # the logo
+    oldest.locator("summary").press("Enter")
+    assert oldest.locator(".j-number").first.inner_text() == "12345678901234567890"
+    shown = '{\n  "big": 12345678901234567890,\n  "small": 1.10\n}'
+    assert oldest.locator(".payload").first.inner_text() == shown
+    page.get_by_role("button", name="Stop live tail").click()
+    assert "stopped" in page.locator("#told").inner_text()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("path", ["/", "/topics", f"/topics/{TOPIC}", f"/topics/{TOPIC}/messages"])
+def test_pages_fit_a_phone(page: Page, path: str) -> None:
+    page.goto(path)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+@pytest.mark.browser
+def test_the_form_asks_only_what_belongs_to_the_question(page: Page) -> None:
+    page.goto(f"/topics/{TOPIC}/messages")
+    assert not page.get_by_label("Time (UTC)").is_visible()
+    page.get_by_label("Read from").select_option("time")
+    page.get_by_label("Time (UTC)").fill("2025-01-31T12:40:00Z")
+    page.get_by_label("Limit").fill("2")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**time=2025*")
+    assert "offset=" not in page.url
+    assert page.locator(".message .key").all_inner_texts() == ["key-2400", "key-2401"]
+
+
+@pytest.mark.browser
+def test_a_page_follows_kafka_by_itself(page: Page, kafka: KafkaCluster) -> None:
+    page.goto("/topics")
+    page.get_by_role("link", name=TOPIC, exact=True).focus()
+    with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as admin:
+        admin.create_topics([NewTopic("a-new-one", 1, 1)])
+    page.get_by_role("link", name="a-new-one", exact=True).wait_for()
+    kafka.stop()
+    try:
+        page.get_by_role("heading", name="Kafka does not answer").wait_for()
+    finally:
+        kafka.start()
+    page.get_by_role("link", name="a-new-one", exact=True).wait_for()

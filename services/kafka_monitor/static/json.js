@@ -15,7 +15,7 @@ function span(kind, text) {
 /** Returns nodes that show the JSON `text`, indented. @param {string} text @returns {Node[]} */
 export function jsonNodes(text) {
   if (text.length > MAX_CHARS) return [document.createTextNode(text)];
-  const nodes = [];
+  /** @type {Node[]} */ const nodes = [];
   let depth = 0;
   const tokens = [...text.matchAll(TOKEN)].filter(([token]) => token.trim());
   const line = () => document.createTextNode(`\n${"  ".repeat(depth)}`);

@@ -35,11 +35,11 @@ function payload(part, missing) {
 /** @param {Message} message */
 function row(message) {
   const made = /** @type {HTMLDetailsElement} */ (element("details", "message fresh"));
-  const body = element("div", "body", element("h3", "", "Value"));
+  const body = element("div", "body", element("h2", "", "Value"));
   body.append(...payload(message.value, "null: a tombstone"));
-  body.append(element("h3", "", "Key"), ...payload(message.key, "none"));
+  body.append(element("h2", "", "Key"), ...payload(message.key, "none"));
   for (const [name, value] of message.headers) {
-    body.append(element("h3", "", "Header ", element("code", "", name)), ...payload(value, "null"));
+    body.append(element("h2", "", "Header ", element("code", "", name)), ...payload(value, "null"));
   }
   body.append(element("p", "note", `Time set by ${message.time_source}`));
   made.append(

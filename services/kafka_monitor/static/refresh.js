@@ -44,6 +44,10 @@ async function refresh() {
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (document.querySelector(".fault") && !page.querySelector(".fault")) {
+      location.reload(); // with the code of the page that was meant
+      return;
+    }
     for (const id of ["link", "main"]) {
       const now = document.getElementById(id);
       const next = page.getElementById(id);
