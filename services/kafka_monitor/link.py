@@ -25,8 +25,9 @@ class KafkaLink:
     its own and takes calls from any thread, so that no lock is held while Kafka is asked.
     """
 
-    def __init__(self, connect: Callable[[], KafkaAdminClient]) -> None:
+    def __init__(self, connect: Callable[[], KafkaAdminClient], servers: str) -> None:
         self._connect = connect
+        self._servers = servers  # for people
         self._client: KafkaAdminClient | None = None
         self._check = Check(ok=False, detail="Kafka was not asked yet")
         self._stop = threading.Event()
@@ -66,12 +67,16 @@ class KafkaLink:
             self._client = self._client or self._connect()
             found = self._client.describe_cluster()
         except (KafkaError, OSError) as error:
-            self._note(Check(ok=False, detail=f"Kafka does not answer: {error}"))
+            self._note_away(str(error))
         except Exception as error:  # noqa: BLE001 - the edge of a thread
-            self._note(Check(ok=False, detail=f"Kafka does not answer: {error!r}"))
+            self._note_away(repr(error))
         else:
             detail = f"cluster {found['cluster_id']}, {len(found['brokers'])} broker(s)"
             self._note(Check(ok=True, detail=detail))
+
+    def _note_away(self, reason: str) -> None:
+        detail = f"Kafka does not answer at {self._servers}: {reason}"
+        self._note(Check(ok=False, detail=detail))
 
     def _note(self, check: Check) -> None:
         if check.ok != self._check.ok:

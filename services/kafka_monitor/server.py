@@ -86,7 +86,7 @@ def _make_views(settings: MonitorSettings) -> Views:
         **_KAFKA,
     )
     return Views(
-        link=KafkaLink(connect),
+        link=KafkaLink(connect, ", ".join(servers)),
         # A page asks only for what is there, and each window waits for the request before it.
         readers=ReaderPool(partial(read, fetch_max_wait_ms=10), _READERS, _READER_WAIT_S),
         tails=ReaderPool(read, settings.web_max_tails, 0.0),

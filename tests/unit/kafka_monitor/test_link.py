@@ -35,13 +35,13 @@ def wait_until(link: KafkaLink, *, ok: bool) -> None:
 def test_an_outage_and_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link_module, "_INTERVAL_S", 0.01)
     admin = Admin()
-    link = KafkaLink(lambda: admin)
+    link = KafkaLink(lambda: admin, "here:1")
     link.start()
     assert link.admin is admin
     assert link.check().detail == "cluster c1, 2 broker(s)"
     admin.up = False
     wait_until(link, ok=False)
-    with pytest.raises(KafkaAwayError, match=r"Kafka does not answer: .*no node"):
+    with pytest.raises(KafkaAwayError, match=r"Kafka does not answer at here:1: .*no node"):
         _ = link.admin
     admin.up = True
     wait_until(link, ok=True)
@@ -60,7 +60,7 @@ def test_kafka_away_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
             raise OSError("connection refused")
         return Admin()
 
-    link = KafkaLink(connect)
+    link = KafkaLink(connect, "here:1")
     link.start()
     with pytest.raises(KafkaAwayError, match="connection refused"):
         _ = link.admin
