@@ -8,12 +8,15 @@ from flask import Blueprint, Flask, Response, g, request
 from web_app import metrics
 from web_app.api.answers import compressed
 from web_app.api.current import add_current
+from web_app.api.export import add_export
 from web_app.api.health import add_health
 from web_app.api.history import add_history
 from web_app.api.legacy import add_legacy
+from web_app.api.openapi import add_openapi
 from web_app.api.problems import register_problems
 from web_app.api.status import add_status
 from web_app.api.stream import add_stream
+from web_app.guard import add_guard
 from web_app.pages import add_pages
 from web_app.runtime import Runtime
 
@@ -41,15 +44,19 @@ def create_app(runtime: Runtime) -> Flask:
     app = Flask("web_app", static_folder=None, root_path=str(Path(__file__).parent))
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
     register_problems(app)
+    settings = runtime.settings
+    add_guard(app, settings.web_token, settings.web_rate_limit, runtime.clock)
     v1 = Blueprint("v1", __name__, url_prefix="/api/v1")
-    for add in (add_health, add_current, add_history, add_status, add_stream):
+    for add in (add_health, add_current, add_history, add_status):
+        add(v1, runtime)
+    for add in (add_stream, add_export, add_openapi):
         add(v1, runtime)
     earlier = Blueprint("earlier", __name__, url_prefix="/api")
     for add in (add_health, add_legacy):
         add(earlier, runtime)
     app.register_blueprint(v1)
     app.register_blueprint(earlier)
-    add_pages(app, runtime.settings.vendor_dir)
+    add_pages(app, settings.vendor_dir)
 
     @app.before_request
     def _begin() -> None:

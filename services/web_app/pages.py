@@ -52,6 +52,10 @@ def add_pages(app: Flask, vendor: Path) -> None:
     def vendor_file(name: str) -> Response:
         return _answer(vendored, name)
 
+    @app.get("/api/docs")
+    def docs() -> Response:
+        return _answer(own, "docs.html")
+
     @app.get("/favicon.ico")
     def icon() -> Response:
         return _answer(own, "icon.svg")

@@ -25,6 +25,10 @@ class WebSettings(ServiceSettings):
     model_dir: Path | None = None
     frontend_dir: Path | None = None  # has node_modules/
     web_max_streams: Annotated[int, Field(ge=1, le=4096)] = 500
+    web_token: Annotated[str, Field(min_length=16)] | None = None  # asked of everyone, if set
+    web_rate_limit: Annotated[float, Field(ge=0, le=100_000)] = (
+        200.0  # requests/s of a client; 0: no
+    )
     web_history_s: Annotated[int, Field(ge=60, le=3600)] = 900  # replayable from memory
 
     @field_validator("database_url")

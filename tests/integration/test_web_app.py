@@ -55,14 +55,21 @@ def stage(tmp_path: Path, kafka: KafkaCluster) -> Iterator[Stage]:
     engine.dispose()
 
 
+def wait_for_more(clients: StreamClients, market: LiveMarket) -> None:
+    """Return when each client has what was published up to now, and a little more."""
+    target = market.published[-1] + 300_000
+    deadline = time.monotonic() + 60  # the machine may be busy
+    while not all(seen and seen[-1] >= target for seen in clients.sequences):
+        assert time.monotonic() < deadline, [len(seen) for seen in clients.sequences]
+        time.sleep(0.1)
+
+
 def assert_whole(clients: StreamClients, market: LiveMarket) -> None:
     """Each client has every tick from its first on, once, in order."""
     assert clients.resets == 0
     for seen in clients.sequences:
-        assert seen
         first = market.published.index(seen[0])
         assert seen == market.published[first : first + len(seen)]
-        assert len(market.published) - first - len(seen) < 10  # what is still on its way
 
 
 def test_a_new_slot_takes_over_without_a_failed_request_or_a_missed_event(stage: Stage) -> None:
@@ -75,10 +82,10 @@ def test_a_new_slot_takes_over_without_a_failed_request_or_a_missed_event(stage:
         clients = StreamClients(stream, CLIENTS)
         load = RequestLoad(f"{old.url}/api/v1/latest")
         with clients, load:
-            time.sleep(1.5)
+            wait_for_more(clients, market)
             new.start()
             took = old.stop()
-            time.sleep(2)
+            wait_for_more(clients, market)
         assert took < 10
         assert load.failures == []
         assert load.answered > 100
@@ -94,10 +101,10 @@ def test_clients_resume_after_the_server_was_killed(stage: Stage) -> None:
         with second, first:
             first.start()
             with StreamClients(f"{first.url}/api/v1/stream", CLIENTS) as clients:
-                time.sleep(1.5)
+                wait_for_more(clients, market)
                 first.kill()
                 second.start()
-                time.sleep(2.5)
+                wait_for_more(clients, market)
         assert clients.reconnects >= CLIENTS
         assert_whole(clients, market)
 
@@ -178,6 +185,7 @@ def test_an_unread_stream_does_not_hold_the_others_up(stage: Stage) -> None:
             stuck.sendall(b"GET /api/v1/stream HTTP/1.1\r\nHost: x\r\n\r\n")
             with StreamClients(f"{web.url}/api/v1/stream", 2) as clients:
                 time.sleep(4)
+                wait_for_more(clients, market)
             with suppress(OSError):
                 stuck.recv(1)
         assert_whole(clients, market)

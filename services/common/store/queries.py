@@ -21,6 +21,7 @@ from sqlalchemy import (
     literal,
     literal_column,
     select,
+    text,
 )
 
 from common.store.schema import BARS, predictions, scores, ticks
@@ -30,7 +31,7 @@ __all__ = [
     "QUANTILE_COLUMNS",
     "Page",
     "Series",
-    "count_rows",
+    "count_ticks",
     "first_tick_time",
     "latest_prediction",
     "latest_score_time",
@@ -39,6 +40,7 @@ __all__ = [
     "select_predictions",
     "select_scores",
     "select_ticks",
+    "store_bytes",
     "sum_scores",
 ]
 
@@ -286,26 +288,27 @@ def sum_scores(
     ).all()
 
 
-_COUNTED = {
-    "ticks": (ticks, ticks.c.sequence),
-    "predictions": (predictions, predictions.c.issue_time),
-    "scores": (scores, scores.c.target_time),
-}
-
-
-def count_rows(
-    connection: Connection, table_name: str, series: Series, horizon_s: int | None, after: int
-) -> tuple[int, int]:
-    """Return (how many rows of a series are above the time ``after``, the newest time).
-
-    ``table_name`` is ticks (no horizon), predictions or scores; so a count can be kept up to date
-    by asking for what is new.
-    """
-    table, column = _COUNTED[table_name]
-    query = select(func.count(), func.max(column)).where(
-        table.c.feed == series.feed, table.c.symbol == series.symbol, column > after
+def count_ticks(connection: Connection, series: Series) -> int:
+    """Return how many ticks are kept, to the hour of the oldest: from the bars, so at once."""
+    hour_us = max(BARS)
+    oldest = first_tick_time(connection, series)
+    if oldest is None:
+        return 0
+    table = BARS[hour_us]
+    total: int | None = connection.scalar(
+        select(func.sum(table.c.ticks)).where(
+            table.c.feed == series.feed,
+            table.c.symbol == series.symbol,
+            table.c.start >= oldest - oldest % hour_us,
+        )
     )
-    if horizon_s is not None:
-        query = query.where(table.c.horizon_s == horizon_s)
-    row = connection.execute(query).one()
-    return int(row[0]), int(row[1] or after)
+    return int(total or 0)
+
+
+def store_bytes(connection: Connection) -> int:
+    """Return the size of the database."""
+    if connection.dialect.name == "sqlite":
+        query = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+    else:
+        query = "SELECT pg_database_size(current_database())"
+    return int(connection.execute(text(query)).scalar_one())

@@ -16,7 +16,7 @@ from web_app.runtime import Runtime
 from web_app.scoreboard import REPORT_HORIZON_S, Summary, Sums, log_error_statistics, summarise
 from web_app.scorebook import DAY_US, MINUTE_US
 
-__all__ = ["MetricsDataQuery", "add_legacy"]
+__all__ = ["LegacyQuery", "MetricsDataQuery", "add_legacy"]
 
 _log = get_logger(__name__)
 

@@ -6,6 +6,7 @@ from flask import Blueprint, Response
 from kafka import TopicPartition
 from sqlalchemy.exc import SQLAlchemyError
 
+from common.store import queries
 from common.store.writer import load_offsets
 from web_app.api.answers import json_answer
 from web_app.api.health import describe_health
@@ -24,13 +25,27 @@ def add_status(api: Blueprint, runtime: Runtime) -> None:
     def status() -> Response:
         read_query(NoQuery)
         tick = runtime.hub.latest_tick(runtime.settings.symbols[0])
+        ticks, size = _kept(runtime)
         body = describe_health(runtime) | {
             "exchange": tick.venue if tick else None,
             "forecaster_lag": _forecaster_lag(runtime),
             "max_streams": runtime.settings.web_max_streams,
             "symbols": list(runtime.settings.symbols),
+            "ticks_kept": ticks,
+            "store_bytes": size,
         }
         return json_answer(body)
+
+
+def _kept(runtime: Runtime) -> tuple[int | None, int | None]:
+    """Return (ticks of all symbols, bytes of the store); None where it does not answer."""
+    try:
+        with runtime.engine.connect() as connection:
+            symbols = runtime.settings.symbols
+            ticks = sum(queries.count_ticks(connection, runtime.series(name)) for name in symbols)
+            return ticks, queries.store_bytes(connection)
+    except SQLAlchemyError:
+        return None, None
 
 
 def _forecaster_lag(runtime: Runtime) -> int | None:

@@ -18,7 +18,7 @@ from web_app.errors import ProblemError, TooManyStreamsError
 from web_app.live import Subscription
 from web_app.runtime import Runtime
 
-__all__ = ["StreamQuery", "add_stream"]
+__all__ = ["StreamQuery", "add_stream", "limit_sends"]
 
 _HEARTBEAT_S = 5.0
 _RETRY_MS = 1_000
@@ -51,14 +51,14 @@ def add_stream(api: Blueprint, runtime: Runtime) -> None:
                 f"{error}; poll /api/v1/latest and try again later",
                 Retry_After=_BUSY_RETRY_S,
             ) from error
-        _limit_sends()
+        limit_sends()
         answer = Response(_Events(runtime, symbol, client), mimetype="text/event-stream")
         answer.headers["Cache-Control"] = "no-store"
         answer.headers["X-Accel-Buffering"] = "no"
         return answer
 
 
-def _limit_sends() -> None:
+def limit_sends() -> None:
     """Make a send fail after a while, so that a client that stopped reading frees its thread."""
     connection = request.environ.get("gunicorn.socket")
     if connection is not None:

@@ -244,6 +244,7 @@ class Page {
       ["Store", components.store.detail, components.store.ready],
       ["Tick to screen", median === undefined ? "–" : `${Math.round(1000 * median)} ms`],
       ["Drawing", `${this.drawTime.toFixed(1)} ms`],
+      ["Kept", status.ticks_kept === null ? "–" : `${format.number(status.ticks_kept)} ticks, ${format.number(status.store_bytes / 1e6)} MB`],
       ["Viewers", format.number(status.streams)],
       ["Instance", status.instance],
     ];

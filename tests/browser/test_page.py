@@ -1,0 +1,272 @@
+"""What people see: first paint, live data, failure states, keyboard, colours, files, access."""
+
+import csv
+import io
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
+from tests.browser.conftest import ARTIFACTS, Stage, Watched, watch
+from tests.support.web_process import WebProcess
+
+pytestmark = pytest.mark.browser
+
+WIDE = ViewportSize(width=1440, height=1000)
+NARROW = ViewportSize(width=390, height=844)
+NOTHING = "\N{EN DASH}"  # what stands where there is no number
+LOST = "Connection lost. What is shown is the last that came; reconnecting by itself."
+CHARTS = ("price", "track", "error", "histogram", "coverage")
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport=WIDE, accept_downloads=True)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def live(stage: Stage) -> Iterator[WebProcess]:
+    """A server with a market that moves."""
+    with stage.market(), stage.web().start() as web:
+        yield web
+
+
+def show(context: BrowserContext, web: WebProcess, query: str = "") -> Watched:
+    """Open the page and wait for its first numbers."""
+    watched = watch(context)
+    watched.page.goto(f"{web.url}/{query}")
+    expect(watched.page.locator("#connection")).to_contain_text("Live", timeout=30_000)
+    expect(watched.page.locator("#price")).not_to_have_text(NOTHING)
+    expect(watched.page.locator("#mae")).not_to_have_text(NOTHING, timeout=30_000)
+    return watched
+
+
+def keep(page: Page, name: str, *, whole: bool = False) -> None:
+    """Keep a screenshot for people to look at; charts out of sight are drawn when scrolled to."""
+    ARTIFACTS.mkdir(exist_ok=True)
+    if whole:
+        for chart in CHARTS:
+            page.locator(f"#{chart}-chart").scroll_into_view_if_needed()
+            page.wait_for_timeout(150)
+        page.evaluate("scrollTo(0, 0)")
+    page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=whole)
+
+
+def state(page: Page, expression: str) -> Any:
+    return page.evaluate(expression)
+
+
+def test_the_first_paint_is_quick_small_and_asks_nobody_else(
+    context: BrowserContext, live: WebProcess
+) -> None:
+    watched = show(context, live)
+    page = watched.page
+    for chart in CHARTS:
+        page.locator(f"#{chart}-chart").scroll_into_view_if_needed()
+        expect(page.locator(f"#{chart}-chart canvas")).to_be_visible()
+    assert watched.complaints == []
+    assert {url.split("/")[2] for url in watched.addresses} == {live.url.removeprefix("http://")}
+    sizes = state(
+        page,
+        "performance.getEntries().filter(e => e.transferSize && !e.name.includes('stream'))"
+        ".map(e => e.transferSize)",
+    )
+    assert sum(sizes) < 200_000
+    assert state(page, "page.market.bars.time.length") >= 1_800
+    keep(page, "wide-light", whole=True)
+
+
+def test_numbers_move_and_the_title_with_them(context: BrowserContext, live: WebProcess) -> None:
+    page = show(context, live).page
+    for _ in range(3):
+        before = page.locator("#price").inner_text()
+        expect(page.locator("#price")).not_to_have_text(before)
+    assert page.title().endswith("BTC-USD")
+    assert page.title().split()[0].replace(",", "").replace(".", "").isdigit()
+    cost = state(page, "page.drawTime")
+    assert cost < 100  # a guard on a busy machine; benchmarks measure
+
+
+def test_a_killed_server_is_told_and_the_gap_is_filled(
+    context: BrowserContext, stage: Stage
+) -> None:
+    with stage.market(), stage.web() as first, stage.web() as second:
+        first.start()
+        page = show(context, first, "?range=5m").page
+        first.kill()
+        expect(page.locator("#banners")).to_contain_text(LOST)
+        keep(page, "connection-lost")
+        time.sleep(3)
+        second.start()
+        expect(page.locator("#banners")).not_to_contain_text(LOST, timeout=40_000)
+        before = page.locator("#price").inner_text()
+        expect(page.locator("#price")).not_to_have_text(before)
+        recent = state(
+            page,
+            "({time: page.market.bars.time.slice(-40),"
+            " close: page.market.bars.columns.close.slice(-40)})",
+        )
+        steps = {b - a for a, b in zip(recent["time"], recent["time"][1:], strict=False)}
+        assert steps == {1}
+        assert None not in recent["close"]
+
+
+def test_old_prices_are_called_old(context: BrowserContext, stage: Stage) -> None:
+    with stage.web() as web:
+        with stage.market():
+            web.start()
+            page = show(context, web).page
+            expect(page.locator("#banners")).to_contain_text("made up")
+            expect(page.locator("#feed")).to_have_text("simulated")
+            expect(page.locator("[data-name=stale]")).to_have_count(0)
+        expect(page.locator("[data-name=stale]")).to_contain_text("what is shown is old")
+        expect(page.locator("#connection")).to_have_text("Stale")
+        keep(page, "stale")
+        with stage.market():
+            expect(page.locator("[data-name=stale]")).to_have_count(0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", ["wide", "narrow"])
+def test_every_scheme_and_size_is_readable_and_accessible(
+    browser: Browser,
+    live: WebProcess,
+    frontend: Path,
+    scheme: Literal["light", "dark"],
+    size: str,
+) -> None:
+    phone = size == "narrow"
+    context = browser.new_context(
+        viewport=NARROW if phone else WIDE,
+        color_scheme=scheme,
+        has_touch=phone,
+        is_mobile=phone,
+        bypass_csp=True,  # for axe, which is no part of the page
+    )
+    page = show(context, live, "?kind=candles").page
+    assert state(page, "document.documentElement.scrollWidth <= innerWidth")
+    ground = state(page, "getComputedStyle(document.body).backgroundColor")
+    red = int(ground.removeprefix("rgb(").split(",")[0])
+    assert red < 60 if scheme == "dark" else red > 200
+    page.add_script_tag(path=frontend / "node_modules" / "axe-core" / "axe.min.js")
+    found = page.evaluate("axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'best-practice']})")
+    problems = {
+        violation["id"]: [node["html"] for node in violation["nodes"]]
+        for violation in found["violations"]
+    }
+    assert problems == {}
+    keep(page, f"{size}-{scheme}-candles", whole=True)
+    context.close()
+
+
+def test_the_scheme_may_change_while_the_page_is_open(
+    context: BrowserContext, live: WebProcess
+) -> None:
+    page = show(context, live).page
+    light = state(page, "page.price.plot.axes[0].stroke()")
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"page.price.plot.axes[0].stroke() !== {json.dumps(light)}")
+
+
+def test_the_keyboard_reaches_everything(context: BrowserContext, live: WebProcess) -> None:
+    watched = show(context, live)
+    page = watched.page
+    reached = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.add(state(page, "document.activeElement.id || document.activeElement.textContent"))
+    for control in ("symbol", "zone", "pause", "1m", "5 min", "Candles", "CSV", "full"):
+        assert control in reached
+    assert "price-chart" in reached
+    page.keyboard.press("u")
+    expect(page.locator("#zone")).to_have_text("UTC")
+    width = "page.span().max - page.span().min"
+    before = state(page, width)
+    page.keyboard.press("+")
+    assert state(page, width) == pytest.approx(before / 2, rel=0.1)
+    moved = state(page, "page.span().min")
+    page.keyboard.press("ArrowLeft")
+    assert state(page, "page.span().min") < moved
+    page.keyboard.press("Home")
+    assert state(page, "page.zoom") is None
+    page.keyboard.press("p")
+    expect(page.locator("#pause")).to_have_attribute("aria-pressed", "true")
+    assert watched.complaints == []
+
+
+def test_dragging_zooms_and_the_link_reproduces_it(
+    context: BrowserContext, live: WebProcess
+) -> None:
+    page = show(context, live, "?range=15m&horizon=30&kind=candles&zone=utc").page
+    box = page.locator("#price-chart .u-over").bounding_box()
+    assert box
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] * 0.25, y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.5, y, steps=5)
+    page.mouse.up()
+    page.wait_for_function("page.zoom !== null")
+    zoom = state(page, "page.zoom")
+    assert 150 < zoom["max"] - zoom["min"] < 400
+    expect(page.locator("#price-readout")).to_contain_text("C ")  # the crosshair's exact values
+    copy = show(context, live, page.url.removeprefix(live.url).lstrip("/")).page
+    assert state(copy, "page.zoom.min") == pytest.approx(zoom["min"], abs=1)
+    assert state(copy, "page.view.horizon") == 30
+    expect(copy.locator("#zone")).to_have_text("UTC")
+    expect(copy.locator("#kinds [aria-pressed=true]")).to_have_text("Candles")
+
+
+@pytest.mark.parametrize("range_name", ["1m", "5m", "1h", "4h", "24h", "7d", "all"])
+def test_every_range_shows_something_and_complains_of_nothing(
+    context: BrowserContext, live: WebProcess, range_name: str
+) -> None:
+    watched = show(context, live, f"?range={range_name}&horizon=5")
+    page = watched.page
+    page.wait_for_function("page.market.bars.columns.close.some(each => each != null)")
+    page.wait_for_timeout(1_500)
+    assert watched.complaints == []
+    assert page.locator("[data-name=fault]").count() == 0
+
+
+def test_what_is_shown_can_be_taken_away(context: BrowserContext, live: WebProcess) -> None:
+    page = show(context, live, "?range=5m&horizon=5").page
+    page.locator("#pause").click()
+    files: dict[str, bytes] = {}
+    for kind in ("csv", "json", "png"):
+        with page.expect_download() as waiting:
+            page.locator(f"[data-export={kind}]").click()
+        assert waiting.value.suggested_filename.endswith(f".{kind}")
+        files[kind] = Path(waiting.value.path()).read_bytes()
+    rows = list(csv.DictReader(io.StringIO(files["csv"].decode())))
+    document = json.loads(files["json"])
+    assert document["feed"] == "simulated"
+    assert len(rows) == len(document["rows"]) > 250
+    priced = [row for row in rows if row["close"]]
+    assert all(float(row["low"]) <= float(row["close"]) <= float(row["high"]) for row in priced)
+    assert any(row["error"] for row in rows)
+    assert files["png"].startswith(b"\x89PNG")
+
+
+def test_the_full_screen_shows_the_chart_alone(context: BrowserContext, live: WebProcess) -> None:
+    page = show(context, live).page
+    page.locator("#full").click()
+    page.wait_for_function("document.fullscreenElement?.id === 'price-panel'")
+    page.keyboard.press("f")
+    page.wait_for_function("document.fullscreenElement === null")
+
+
+def test_without_the_library_the_page_says_how_to_get_it(
+    context: BrowserContext, stage: Stage
+) -> None:
+    with stage.web(FRONTEND_DIR=stage.folder).start() as web:
+        page = context.new_page()
+        answer = page.goto(web.url)
+        assert answer is not None
+        assert answer.status == 503
+        expect(page.locator("h1")).to_have_text("The charting library is missing")
+        keep(page, "library-missing")

@@ -1,0 +1,130 @@
+"""The document says what the routes do, and the routes do what it says."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.unit.web_app.conftest import make_events
+
+from web_app.api.openapi import OPERATIONS, make_document
+from web_app.api.schemas import Problem
+from web_app.application import create_app
+from web_app.runtime import Runtime
+
+JSON = [each for each in OPERATIONS if each.content_type == "application/json"]
+
+
+def test_every_route_is_in_the_document(runtime: Runtime) -> None:
+    app = create_app(runtime)
+    routes = {rule.rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/api/")}
+    assert routes - {"/api/docs", "/api/v1/openapi.json"} == set(make_document()["paths"])
+
+
+def test_every_reference_leads_somewhere(client: FlaskClient) -> None:
+    text = client.get("/api/v1/openapi.json").text
+    document = msgspec.json.decode(text)
+    assert document["openapi"] == "3.1.0"
+    names = {part.partition('"')[0] for part in text.split("#/components/schemas/")[1:]}
+    assert names == set(document["components"]["schemas"])
+    assert client.get("/api/docs").status_code == 200
+
+
+@pytest.mark.parametrize("operation", JSON, ids=lambda each: str(each.path))
+@pytest.mark.parametrize("live", [False, True])
+def test_answers_have_the_shape_that_is_promised(
+    runtime: Runtime, client: FlaskClient, operation: Any, live: bool
+) -> None:
+    if live:
+        runtime.hub.begin("0123abcd", {})
+        for event in make_events(3):
+            runtime.hub.publish(event)
+    answer = client.get(operation.path)
+    assert answer.status_code == 200
+    found = msgspec.json.decode(answer.data, type=operation.answer)
+    plain = msgspec.json.decode(answer.data)
+    if isinstance(plain, dict):
+        assert set(plain) <= {field.name for field in msgspec.structs.fields(type(found))}
+
+
+VALUES = st.one_of(
+    st.integers().map(str),
+    st.floats().map(str),
+    st.datetimes().map(lambda each: each.isoformat() + "Z"),
+    st.sampled_from(
+        ["asc", "desc", "1m", "1s", "1h", "columns", "items", "BTC-USD", "60", "ticks"]
+    ),
+    st.text(max_size=30),
+)
+NAMES = sorted(
+    {p["name"] for o in make_document()["paths"].values() for p in o["get"]["parameters"]}
+)
+
+
+@settings(
+    max_examples=400,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    operation=st.sampled_from(JSON),
+    query=st.dictionaries(
+        st.one_of(st.sampled_from(NAMES), st.text(max_size=8)), VALUES, max_size=4
+    ),
+)
+def test_no_query_breaks_the_server(
+    client: FlaskClient, operation: Any, query: dict[str, str]
+) -> None:
+    answer = client.get(operation.path, query_string=query)
+    assert answer.status_code in (200, 400, 404), answer.text
+    if answer.status_code == 200:
+        msgspec.json.decode(answer.data, type=operation.answer)
+    else:
+        problem = msgspec.json.decode(answer.data, type=Problem)
+        assert problem.detail
+
+
+def test_the_token_is_asked_of_everyone_but_monitors(
+    make_runtime: Callable[..., Runtime],
+) -> None:
+    client = create_app(make_runtime(web_token="a-token-of-some-length")).test_client()
+    refused = client.get("/api/v1/latest")
+    assert refused.status_code == 401
+    assert "Bearer" in msgspec.json.decode(refused.data, type=Problem).detail
+    assert "Basic" in refused.headers["WWW-Authenticate"]
+    assert client.get("/").status_code == 401
+    wrong = client.get("/api/v1/latest", headers={"Authorization": "Bearer another"})
+    assert wrong.status_code == 401
+    bearer = {"Authorization": "Bearer a-token-of-some-length"}
+    assert client.get("/api/v1/latest", headers=bearer).status_code == 200
+    assert client.get("/api/v1/latest", auth=("", "a-token-of-some-length")).status_code == 200
+    assert client.get("/api/health").status_code == 200
+
+
+def test_a_client_that_asks_too_often_is_told_when_to_come_back(
+    make_runtime: Callable[..., Runtime], clock: Any
+) -> None:
+    from datetime import timedelta
+
+    client = create_app(make_runtime(web_rate_limit=2)).test_client()
+    answers = [client.get("/api/v1/models").status_code for _ in range(12)]
+    assert answers == [200] * 10 + [429] * 2
+    refused = client.get("/api/v1/models")
+    assert int(refused.headers["Retry-After"]) >= 1
+    clock.moment += timedelta(seconds=1)
+    again = [client.get("/api/v1/models").status_code for _ in range(3)]
+    assert again == [200, 200, 429]
+
+
+@pytest.mark.parametrize("table", ["ticks", "bars_1m", "predictions", "scores"])
+def test_an_export_is_a_table(client: FlaskClient, table: str) -> None:
+    answer = client.get("/api/v1/export", query_string={"table": table})
+    assert answer.mimetype == "text/csv"
+    assert answer.headers["Content-Disposition"].startswith('attachment; filename="BTC-USD_')
+    lines = answer.text.splitlines()
+    assert lines[0].startswith("feed,symbol,")
+    assert len(lines) > 10
+    assert len({line.count(",") for line in lines}) == 1
