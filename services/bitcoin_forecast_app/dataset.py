@@ -1,5 +1,6 @@
 """Rows to learn from: features as they were, and what the price did after."""
 
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -49,7 +50,8 @@ def concatenate(parts: Sequence[Dataset]) -> Dataset:
 def make_dataset(observations: Iterable[Observation], gap_us: int = GAP_US) -> Dataset:
     """Run the features over one series; outcomes by the rules by which forecasts are scored."""
     tracker, rule = FeatureTracker(), Settlement(gap_us)
-    times, logs, sigmas, evens, odds, runs = [], [], [], [], [], []
+    times, prices, sigmas, runs = array("q"), array("d"), array("d"), array("q")
+    evens, odds = array("f"), array("f")  # compact: a day is 86,400 rows
     last: Observation | None = None
     run = 0
     for current in observations:
@@ -57,15 +59,15 @@ def make_dataset(observations: Iterable[Observation], gap_us: int = GAP_US) -> D
         run += not continues
         tracker.update(current, continues=continues)
         times.append(current.time_us)
-        logs.append(current.mid)
+        prices.append(current.mid)
         sigmas.append(tracker.sigma.per_second)
-        evens.append(tracker.even.astype(np.float32))
-        odds.append(tracker.odd.astype(np.float32))
+        evens.extend(tracker.even.tolist())
+        odds.extend(tracker.odd.tolist())
         runs.append(run)
         last = current
     time_us = np.array(times, dtype=np.int64)
     sigma = np.array(sigmas)
-    outcome = _outcomes(time_us, np.log(logs), np.array(runs)) / (sigma[:, None] * SQRT_HORIZONS)
+    outcome = _outcomes(time_us, np.log(prices), np.array(runs)) / (sigma[:, None] * SQRT_HORIZONS)
     return Dataset(
         time_us=time_us,
         even=np.array(evens, dtype=np.float64).reshape(-1, len(EVEN)),

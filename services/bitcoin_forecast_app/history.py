@@ -26,6 +26,11 @@ __all__ = [
 ]
 
 QUANTILE_COLUMNS = tuple(f"q{round(level * 1000):03d}" for level in QUANTILE_LEVELS)
+_OBSERVED = (
+    *("sequence", "event_time", "receive_time", "venue", "mid_price"),
+    *("bid", "bid_size", "ask", "ask_size", "buy_volume", "sell_volume"),
+)
+_FETCHED = 1_000  # rows at a time: a day of them all at once would be the trainer's largest part
 _CLOCK_SKEW_US = 10 * SECOND_US  # an issue may seem to precede its tick where clocks differ
 
 
@@ -77,8 +82,15 @@ def read_ticks(
     connection: Connection, key: Key, after: int, newest: int
 ) -> list[tuple[int, Observation]]:
     """Return (sequence, observation) of the ``newest`` ticks above sequence ``after``, in order."""
-    rows = tick_rows(connection, key, after, newest)
-    return [(row.sequence, to_observation(row)) for row in rows]
+    newest_first = connection.execution_options(yield_per=_FETCHED).execute(
+        select(*(ticks.c[name] for name in _OBSERVED))
+        .where(ticks.c.feed == key.feed, ticks.c.symbol == key.symbol, ticks.c.sequence > after)
+        .order_by(ticks.c.sequence.desc())
+        .limit(newest)
+    )
+    found = [(row.sequence, to_observation(row)) for row in newest_first]
+    found.reverse()
+    return found
 
 
 def to_observation(row: Row[Any]) -> Observation:

@@ -28,6 +28,7 @@ _STEPS: Final = 1_800  # gradient steps at most, however many rows: bounds the t
 _BATCH: Final = 64
 _ROUNDS: Final = 40
 _PATIENCE: Final = 10  # rounds without any horizon doing better
+_CHUNK: Final = 2_048  # rows at a time: bounds the memory, not the result
 _LEAST_OUTCOMES: Final = 3.0  # independent ones; fewer decide nothing
 _DAY_US: Final = 86_400 * SECOND_US
 
@@ -68,9 +69,13 @@ def fit(train: Dataset, check: Dataset, seed: int) -> Network:
 
 def _by_horizon(model: Any, inputs: list[NDArray[Any]], truth: NDArray[Any]) -> Array:
     """Return the mean CRPS of each horizon, zero where no outcome is known."""
-    quantiles = np.asarray(model.predict_on_batch(inputs), dtype=np.float64)
-    scores = quantile_crps(quantiles, LEVELS, LEVEL_WEIGHTS, truth[:, :, 0]) * truth[:, :, 1]
-    found: Array = scores.sum(axis=0) / np.maximum(1.0, truth[:, :, 1].sum(axis=0))
+    total = np.zeros(len(HORIZONS_S))
+    for start in range(0, len(truth), _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        quantiles = np.asarray(model.predict_on_batch([part[rows] for part in inputs]))
+        scores = quantile_crps(quantiles, LEVELS, LEVEL_WEIGHTS, truth[rows, :, 0])
+        total += (scores * truth[rows, :, 1]).sum(axis=0)
+    found: Array = total / np.maximum(1.0, truth[:, :, 1].sum(axis=0))
     return found
 
 
@@ -93,9 +98,12 @@ def _speaks_for(gain: Array, horizon_s: int) -> bool:
 
 def _losses(network: Network, check: Dataset) -> Array:
     """Return the CRPS, (horizons, rows), NaN without an outcome."""
-    rows = zip(check.even, check.odd, strict=True)
-    quantiles = np.array([network(even, odd) for even, odd in rows])
-    return quantile_crps(quantiles, LEVELS, LEVEL_WEIGHTS, check.outcome).T
+    rows = zip(check.even, check.odd, check.outcome, strict=True)
+    scores = [
+        quantile_crps(network(even, odd), LEVELS, LEVEL_WEIGHTS, outcome)
+        for even, odd, outcome in rows
+    ]
+    return np.array(scores).T
 
 
 def _scaling(train: Dataset) -> dict[str, NDArray[np.float32]]:

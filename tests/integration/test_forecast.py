@@ -37,8 +37,19 @@ class Bench:
         kafka.create_topics(self.topics)
         self.url = f"sqlite:///{directory}/store.db"
         self.services: list[Service] = []
-        self.producer: KafkaProducer = make_producer([kafka.bootstrap], "test")
+        self._producer: KafkaProducer | None = None
         self.sent = 0
+
+    @property
+    def producer(self) -> KafkaProducer:
+        if self._producer is None:
+            self._producer = make_producer([self._kafka.bootstrap], "test")
+        return self._producer
+
+    def disconnect(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.close(timeout=5)
 
     def start(self, **changes: str) -> Service:
         environment = {
@@ -133,7 +144,7 @@ class Bench:
             if service.process.poll() is None:
                 service.process.kill()
                 service.process.wait(10)
-        self.producer.close(timeout=5)
+        self.disconnect()
 
 
 @pytest.fixture
@@ -210,6 +221,7 @@ def test_it_waits_for_kafka_and_goes_on_when_it_is_back(bench: Bench, kafka: Kaf
     service = bench.start()
     service.wait_ready("active")
     bench.send(3)
+    bench.disconnect()  # the client leaves sockets open where nobody listens
     kafka.kill()
     eventually(lambda: service.get("/health/ready")[0] == 503, "not ready without Kafka")
     assert service.get("/health/live")[0] == 200
