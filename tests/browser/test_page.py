@@ -95,7 +95,7 @@ def test_numbers_move_and_the_title_with_them(context: BrowserContext, live: Web
 def test_a_killed_server_is_told_and_the_gap_is_filled(
     context: BrowserContext, stage: Stage
 ) -> None:
-    with stage.market(), stage.web() as first, stage.web() as second:
+    with stage.market() as market, stage.web() as first, stage.web() as second:
         first.start()
         page = show(context, first, "?range=5m").page
         first.kill()
@@ -106,14 +106,15 @@ def test_a_killed_server_is_told_and_the_gap_is_filled(
         expect(page.locator("#banners")).not_to_contain_text(LOST, timeout=40_000)
         before = page.locator("#price").inner_text()
         expect(page.locator("#price")).not_to_have_text(before)
-        recent = state(
-            page,
-            "({time: page.market.bars.time.slice(-40),"
-            " close: page.market.bars.columns.close.slice(-40)})",
+        shown = state(
+            page, "({time: page.market.bars.time, close: page.market.bars.columns.close})"
         )
-        steps = {b - a for a, b in zip(recent["time"], recent["time"][1:], strict=False)}
-        assert steps == {1}
-        assert None not in recent["close"]
+        prices = dict(zip(shown["time"], shown["close"], strict=True))
+        assert len(prices) == len(shown["time"])
+        last = max(prices)
+        seconds = [at // 1_000_000 for at in market.published if at // 1_000_000 <= last]
+        assert len(seconds) > 5
+        assert [at for at in seconds if prices[at] is None] == []
 
 
 def test_old_prices_are_called_old(context: BrowserContext, stage: Stage) -> None:
@@ -124,11 +125,13 @@ def test_old_prices_are_called_old(context: BrowserContext, stage: Stage) -> Non
             expect(page.locator("#banners")).to_contain_text("made up")
             expect(page.locator("#feed")).to_have_text("simulated")
             expect(page.locator("[data-name=stale]")).to_have_count(0)
-        expect(page.locator("[data-name=stale]")).to_contain_text("what is shown is old")
+        expect(page.locator("[data-name=stale]")).to_contain_text(
+            "what is shown is old", timeout=20_000
+        )
         expect(page.locator("#connection")).to_have_text("Stale")
         keep(page, "stale")
         with stage.market():
-            expect(page.locator("[data-name=stale]")).to_have_count(0)
+            expect(page.locator("[data-name=stale]")).to_have_count(0, timeout=20_000)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -170,7 +173,7 @@ def test_the_scheme_may_change_while_the_page_is_open(
     page = show(context, live).page
     light = state(page, "page.price.plot.axes[0].stroke()")
     page.emulate_media(color_scheme="dark")
-    page.wait_for_function(f"page.price.plot.axes[0].stroke() !== {json.dumps(light)}")
+    page.wait_for_function("before => page.price.plot.axes[0].stroke() !== before", arg=light)
 
 
 def test_the_keyboard_reaches_everything(context: BrowserContext, live: WebProcess) -> None:
@@ -209,8 +212,9 @@ def test_dragging_zooms_and_the_link_reproduces_it(
     page.mouse.move(box["x"] + box["width"] * 0.25, y)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.5, y, steps=5)
+    page.wait_for_timeout(500)
     page.mouse.up()
-    page.wait_for_function("page.zoom !== null")
+    page.wait_for_function("() => page.zoom !== null")
     zoom = state(page, "page.zoom")
     assert 150 < zoom["max"] - zoom["min"] < 400
     expect(page.locator("#price-readout")).to_contain_text("C ")  # the crosshair's exact values
@@ -227,7 +231,7 @@ def test_every_range_shows_something_and_complains_of_nothing(
 ) -> None:
     watched = show(context, live, f"?range={range_name}&horizon=5")
     page = watched.page
-    page.wait_for_function("page.market.bars.columns.close.some(each => each != null)")
+    page.wait_for_function("() => page.market.bars.columns.close.some(each => each != null)")
     page.wait_for_timeout(1_500)
     assert watched.complaints == []
     assert page.locator("[data-name=fault]").count() == 0
@@ -255,9 +259,9 @@ def test_what_is_shown_can_be_taken_away(context: BrowserContext, live: WebProce
 def test_the_full_screen_shows_the_chart_alone(context: BrowserContext, live: WebProcess) -> None:
     page = show(context, live).page
     page.locator("#full").click()
-    page.wait_for_function("document.fullscreenElement?.id === 'price-panel'")
+    page.wait_for_function("() => document.fullscreenElement?.id === 'price-panel'")
     page.keyboard.press("f")
-    page.wait_for_function("document.fullscreenElement === null")
+    page.wait_for_function("() => document.fullscreenElement === null")
 
 
 def test_without_the_library_the_page_says_how_to_get_it(

@@ -15,6 +15,13 @@ export function faded(hex, alpha) {
 
 const FONT = "12px system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
 
+/** One crosshair for all charts of time; what is dragged in one is no drag in the others.
+ * @type {uPlot.Cursor.Sync} */
+export const TOGETHER = {
+  key: "time",
+  filters: { pub: (type) => type !== "mousedown" && type !== "mouseup", sub: () => true },
+};
+
 /** Emits `zoom` {min, max}, `pan` (a share of the width), `follow`, and `hover` (an index or null). */
 export class Chart extends EventTarget {
   /** @type {uPlot | null} */ plot = null;

@@ -1,6 +1,6 @@
 // How often what came was inside each band, over the time before each point.
 import * as format from "../format.js";
-import { Chart, colour, rule, timeAxis, valueAxis } from "./base.js";
+import { Chart, TOGETHER, colour, rule, timeAxis, valueAxis } from "./base.js";
 
 const LEVELS = /** @type {const} */ ([["coverage_95", "up", 0.95], ["coverage_80", "forecast", 0.8], ["coverage_50", "down", 0.5]]);
 const STEPS = 20;
@@ -44,7 +44,7 @@ export class CoverageChart extends Chart {
       scales: { x: { time: true, auto: false }, y: { range: () => [0, 1.04] } },
       axes: [timeAxis(() => this.view.zone), valueAxis((value) => format.percent(value, 0), 54)],
       series: [{}, ...LEVELS.map(([, name]) => ({ stroke: colour(name), width: 1.75, points: { show: false }, spanGaps: true }))],
-      cursor: { sync: { key: "time" } },
+      cursor: { sync: TOGETHER },
       hooks: { drawClear: [(plot) => { for (const [, name, promise] of LEVELS) rule(plot, "y", promise, colour(name), [3, 4]); }] },
     };
   }

@@ -1,6 +1,6 @@
 // Errors over time and their distribution: came - forecast, in the quote currency.
 import * as format from "../format.js";
-import { Chart, colour, faded, rule, timeAxis, valueAxis } from "./base.js";
+import { Chart, TOGETHER, colour, faded, rule, timeAxis, valueAxis } from "./base.js";
 
 const ROLLING = 60; // points
 const BINS = 31;
@@ -63,7 +63,7 @@ export class ErrorChart extends Chart {
       scales: { x: { time: true, auto: false }, y: { range: (_plot, low, high) => around(low, high) } },
       axes: [timeAxis(() => this.view.zone), valueAxis((value) => format.signed(value, 0), 54)],
       series: [{}, { stroke: "transparent", width: 0, points: paths, paths: () => null }, line("accent"), line("down", [5, 4]), line("down", [5, 4])],
-      cursor: { sync: { key: "time" } },
+      cursor: { sync: TOGETHER },
       hooks: { drawClear: [(plot) => rule(plot, "y", 0, colour("quiet"))] },
     };
   }

@@ -2,7 +2,7 @@
 import * as format from "../format.js";
 import { seconds } from "../market.js";
 import { rangeOf } from "../view.js";
-import { Chart, colour, faded, holes, rule, tag, timeAxis, valueAxis } from "./base.js";
+import { Chart, TOGETHER, colour, faded, holes, rule, tag, timeAxis, valueAxis } from "./base.js";
 
 const QUANTILES = 7;
 const FAN_FIRST = 4; // 0 time, 1 mid, 2 high, 3 low
@@ -110,7 +110,7 @@ export class PriceChart extends Chart {
         ...fan,
       ],
       bands: [band(0, 0.16), band(1, 0.18), band(2, 0.24)],
-      cursor: { sync: { key: "time" } },
+      cursor: { sync: TOGETHER },
       hooks: { drawClear: [(plot) => this.#drawNow(plot)], draw: [(plot) => this.#drawCandles(plot), (plot) => this.#drawTag(plot)] },
     };
   }

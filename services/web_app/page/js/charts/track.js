@@ -1,6 +1,6 @@
 // Past forecasts at the time they were for, against what came.
 import * as format from "../format.js";
-import { Chart, colour, faded, holes, rule, timeAxis, valueAxis } from "./base.js";
+import { Chart, TOGETHER, colour, faded, holes, rule, timeAxis, valueAxis } from "./base.js";
 import { bridged, spread } from "./price.js";
 
 export class TrackChart extends Chart {
@@ -36,7 +36,7 @@ export class TrackChart extends Chart {
         { stroke: colour("price"), width: 1.5, points: { show: false }, gaps },
       ],
       bands: [{ series: [2, 1], fill: faded(forecast, 0.2) }],
-      cursor: { sync: { key: "time" } },
+      cursor: { sync: TOGETHER },
       hooks: { drawClear: [(plot) => this.market?.tick && rule(plot, "x", this.market.now, colour("edge"))] },
     };
   }
