@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any, Final
 
-__all__ = ["Bar", "fold", "is_news", "merge", "tick_bar", "widen"]
+__all__ = ["Bar", "fold", "imported_bar", "is_news", "merge", "tick_bar", "widen"]
 
+_SECOND_US: Final = 1_000_000
 _EXACT: Final = Context(prec=60)  # 40 digits of a tick's volume, and 20 for the number of ticks
 
 
@@ -28,7 +29,7 @@ class Bar:
     are of the last trade; ``mid_*`` those of the mid price. Volumes are what takers bought and
     sold, in the base currency; None where no venue told. ``news`` counts the ticks that told
     anything new (`is_news`): a bar with ticks and none of news marks a time in which nothing
-    happened.
+    happened. Without ticks it is of the earlier system's files.
     """
 
     start: int
@@ -57,6 +58,12 @@ def tick_bar(row: Any, width_us: int) -> Bar:
     return Bar(
         start, offset, offset, last, last, last, last, mid, mid, mid, mid, bought, sold, 1, 0
     )
+
+
+def imported_bar(row: Any) -> Bar:
+    """Return a row of ``imported_bars`` as a bar of a second: without ticks, news or volume."""
+    prices = (row.open, row.high, row.low, row.close)
+    return Bar(row.start, 0, _SECOND_US - 1, *prices, *prices, None, None, 0, 0)
 
 
 def merge(one: Bar, other: Bar) -> Bar:

@@ -1,6 +1,6 @@
 """Bars kept up to date inside the transaction that inserts their ticks."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from itertools import groupby
@@ -12,7 +12,7 @@ from common.store.bar import Bar, fold, is_news, tick_bar, widen
 from common.store.insert import chunks, insert_into
 from common.store.schema import BARS, ticks
 
-__all__ = ["add_to_bars", "bar_values", "lock_series", "to_bar", "write_bars"]
+__all__ = ["add_parts", "add_to_bars", "bar_values", "lock_series", "to_bar", "write_bars"]
 
 # Ticks further apart are looked up by themselves, so that a late one reads its neighbours only.
 _RUN_GAP_US = 60_000_000
@@ -49,8 +49,19 @@ def add_to_bars(connection: Connection, inserted: Sequence[Any]) -> None:
 
 
 def _add_to_series(connection: Connection, feed: str, symbol: str, rows: list[Any]) -> None:
-    parts = fold(tick_bar(row, _SECOND_US) for row in rows)
     news = _news_changes(connection, feed, symbol, rows)
+    add_parts(connection, feed, symbol, [tick_bar(row, _SECOND_US) for row in rows], news)
+
+
+def add_parts(
+    connection: Connection,
+    feed: str,
+    symbol: str,
+    seconds: Iterable[Bar],
+    news: Mapping[int, int],
+) -> None:
+    """Add parts of bars of a second to the bars of every width; ``news`` is its change by time."""
+    parts = fold(seconds)
     for width_us, table in BARS.items():
         parts = fold(widen(part, width_us) for part in parts.values())
         news = _sum_by(news.items(), width_us)

@@ -1,6 +1,7 @@
 """The arguments of ``python -m common.store``, and what each command does."""
 
 import argparse
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,15 +12,17 @@ from sqlalchemy import Engine
 
 from common.clock import SystemClock, to_micros
 from common.store.backup import back_up, require_newest, restore
+from common.store.earlier import import_earlier
 from common.store.engine import make_engine
 from common.store.export import EXPORTED, Format, Selection, export_file
 from common.store.migrate import check_schema, upgrade_schema
 from common.store.rebuild import compare_bars
+from common.wire import Feed
 
 __all__ = ["Answer", "parse"]
 
 Answer = dict[str, Any]
-_MOST_LINES = 20  # of what is wrong with the bars
+_MOST_LINES = 20  # of what is wrong
 
 
 def parse(arguments: list[str]) -> Callable[[], Answer]:
@@ -49,6 +52,13 @@ def parse(arguments: list[str]) -> Callable[[], Answer]:
     export.add_argument("--to", dest="end", type=_moment, metavar="TIME", help="not included")
     export.add_argument("--feed")
     export.add_argument("--symbol")
+    earlier = add("import", _import, "bring in the earlier system's CSV files from DIR")
+    earlier.add_argument("folder", metavar="DIR", type=Path)
+    earlier.add_argument("--feed", choices=get_args(Feed), default="live")
+    earlier.add_argument("--symbol", type=_symbol, default="BTC-USD")
+    earlier.add_argument(
+        "--skip-refused", action="store_true", help="import the other lines where some are refused"
+    )
     options = parser.parse_args(arguments)
     return lambda: options.run(options)
 
@@ -60,6 +70,12 @@ def _moment(value: str) -> int:
         message = f"{value!r} is no time; for example 2026-01-31T12:00:00 (UTC)"
         raise argparse.ArgumentTypeError(message) from error
     return to_micros(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def _symbol(value: str) -> str:
+    if re.fullmatch("[A-Z0-9]{2,10}-[A-Z0-9]{2,10}", value) is None:
+        raise argparse.ArgumentTypeError(f"{value!r} is no symbol; for example BTC-USD")
+    return value
 
 
 @contextmanager
@@ -114,3 +130,26 @@ def _export(options: argparse.Namespace) -> Answer:
     with _read(options.url) as engine:
         rows = export_file(engine, selection, options.format, options.out)
     return {"file": str(options.out), "rows": rows}
+
+
+def _import(options: argparse.Namespace) -> Answer:
+    with _open(options.url) as engine:
+        upgrade_schema(engine)
+        found, kept = import_earlier(
+            engine,
+            options.folder,
+            SystemClock(),
+            options.feed,
+            options.symbol,
+            skip_refused=options.skip_refused,
+        )
+    files = {
+        path: {
+            "new": report.new,
+            "known": report.known,
+            "refused": len(report.refused),
+            "first": [f"line {line}: {why}" for line, why in report.refused[:_MOST_LINES]],
+        }
+        for path, report in found.items()
+    }
+    return {"failed": not kept, "imported": kept, "files": files}

@@ -24,7 +24,15 @@ from sqlalchemy import (
 from common.clock import from_micros
 from common.errors import StoreFileError
 from common.store.files import appearing
-from common.store.schema import BARS, predictions, scores, ticks
+from common.store.schema import (
+    BARS,
+    imported_bars,
+    imported_metrics,
+    imported_predictions,
+    predictions,
+    scores,
+    ticks,
+)
 
 __all__ = ["EXPORTED", "Format", "Selection", "csv_lines", "export_file", "select_rows"]
 
@@ -37,7 +45,10 @@ EXPORTED: dict[str, tuple[Table, Column[int]]] = {
     "ticks": (ticks, ticks.c.sequence),
     "predictions": (predictions, predictions.c.issue_time),
     "scores": (scores, scores.c.target_time),
-    **{table.name: (table, table.c.start) for table in BARS.values()},
+    **{
+        table.name: (table, table.c.start)
+        for table in (*BARS.values(), imported_bars, imported_predictions, imported_metrics)
+    },
 }
 
 

@@ -1,13 +1,14 @@
 """Bars from the stored ticks: for a store that had none, and to prove those that are stored."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, Table, func, select
 
-from common.store.bar import Bar, fold, is_news, tick_bar, widen
+from common.store.bar import Bar, fold, imported_bar, is_news, tick_bar, widen
 from common.store.bars import to_bar, write_bars
-from common.store.schema import BARS, ticks
+from common.store.schema import BARS, imported_bars, ticks
 from common.store.series import distinct_prefixes
 
 __all__ = ["compare_bars", "rebuild_bars"]
@@ -104,6 +105,7 @@ def _recompute(connection: Connection, feed: str, symbol: str, hour: int) -> Bar
         for before, row in zip(befores, rows, strict=False)
         if row.sequence >= hour
     ]
+    parts += [imported_bar(row) for row in _in_hour(connection, imported_bars, feed, symbol, hour)]
     bars: BarsByWidth = {}
     for width_us in BARS:
         bars[width_us] = fold(widen(part, width_us) for part in parts)
@@ -111,16 +113,18 @@ def _recompute(connection: Connection, feed: str, symbol: str, hour: int) -> Bar
     return bars
 
 
+def _in_hour(
+    connection: Connection, table: Table, feed: str, symbol: str, hour: int
+) -> Sequence[Row[Any]]:
+    own = (table.c.feed == feed, table.c.symbol == symbol)
+    inside = (table.c.start >= hour, table.c.start < hour + _HOUR_US)
+    return connection.execute(select(table).where(*own, *inside)).all()
+
+
 def _stored(connection: Connection, feed: str, symbol: str, hour: int) -> BarsByWidth:
-    bars: BarsByWidth = {}
-    for width_us, table in BARS.items():
-        rows = connection.execute(
-            select(table).where(
-                table.c.feed == feed,
-                table.c.symbol == symbol,
-                table.c.start >= hour,
-                table.c.start < hour + _HOUR_US,
-            )
-        )
-        bars[width_us] = {row.start: to_bar(row) for row in rows}
-    return bars
+    return {
+        width_us: {
+            row.start: to_bar(row) for row in _in_hour(connection, table, feed, symbol, hour)
+        }
+        for width_us, table in BARS.items()
+    }

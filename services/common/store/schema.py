@@ -16,7 +16,17 @@ from sqlalchemy import (
     Table,
 )
 
-__all__ = ["BARS", "consumer_offsets", "metadata", "predictions", "scores", "ticks"]
+__all__ = [
+    "BARS",
+    "consumer_offsets",
+    "imported_bars",
+    "imported_metrics",
+    "imported_predictions",
+    "metadata",
+    "predictions",
+    "scores",
+    "ticks",
+]
 
 metadata = MetaData()
 
@@ -138,3 +148,23 @@ BARS: dict[int, Table] = {
     60_000_000: _bars("bars_1m"),
     3_600_000_000: _bars("bars_1h"),
 }
+
+
+def _imported(name: str, *values: str) -> Table:
+    """What the earlier system's files said, as they said it; never among our own predictions."""
+    return Table(
+        name,
+        metadata,
+        Column("feed", String(16), nullable=False),
+        Column("symbol", String(24), nullable=False),
+        Column("start", BigInteger, nullable=False),
+        *(Column(value, Double, nullable=False) for value in values),
+        PrimaryKeyConstraint("feed", "symbol", "start"),
+        sqlite_with_rowid=False,
+    )
+
+
+# Its price bars are counted in `BARS`. Their volume is not: it may be that of a day.
+imported_bars = _imported("imported_bars", "open", "high", "low", "close", "volume")
+imported_predictions = _imported("imported_predictions", "pred_price", "pred_lower", "pred_upper")
+imported_metrics = _imported("imported_metrics", "std", "mae", "rmse", "actual_error")

@@ -6,11 +6,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, insert, text
 
 from common.errors import StoreFileError
 from common.store.__main__ import main
 from common.store.export import EXPORTED, Selection, csv_lines, export_file
+from common.store.schema import imported_bars, imported_metrics, imported_predictions
 from common.store.writer import save_predictions, save_ticks
 
 from .test_store import make_prediction
@@ -23,6 +24,10 @@ def filled(engine: Engine) -> Engine:
         live = [at(n, f"{100 + n}.50") for n in range(100)]
         save_ticks(connection, [*live, at(5, "7", feed="replay")])
         save_predictions(connection, [make_prediction()])
+        for table in (imported_bars, imported_predictions, imported_metrics):
+            row = {column.name: 1.25 for column in table.c if not column.primary_key}
+            key = {"feed": "simulated", "symbol": "BTC-USD", "start": BASE}
+            connection.execute(insert(table).values(row | key))
     return engine
 
 

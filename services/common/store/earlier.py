@@ -1,0 +1,115 @@
+"""Brings the earlier system's files into the store: all or nothing, and again as often as liked."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, select
+
+from common.clock import Clock, to_micros
+from common.errors import StoreFileError
+from common.store.bar import imported_bar
+from common.store.bars import add_parts, lock_series
+from common.store.earlier_files import FILES, EarlierFile, Line, RefusedLine, read_lines
+from common.store.insert import insert_into
+from common.store.schema import BARS, imported_bars
+from common.wire import Feed
+
+__all__ = ["ImportedFile", "import_earlier"]
+
+_BATCH_LINES = 500
+_SECOND_BARS = BARS[min(BARS)]
+
+
+@dataclass
+class ImportedFile:
+    """What became of the lines of one file; ``known`` are there already, from any source."""
+
+    new: int = 0
+    known: int = 0
+    refused: list[RefusedLine] = field(default_factory=list)
+
+
+def import_earlier(
+    engine: Engine,
+    folder: Path,
+    clock: Clock,
+    feed: Feed = "live",
+    symbol: str = "BTC-USD",
+    *,
+    skip_refused: bool = False,
+) -> tuple[dict[str, ImportedFile], bool]:
+    """Import what is in ``folder``; return what became of each file, and whether it was kept.
+
+    One refused line, and nothing is imported, unless ``skip_refused``. A second that our own ticks
+    cover keeps them. Other writers of the store wait meanwhile. Raises `StoreFileError` where
+    there is no file to import.
+    """
+    present = [file for file in FILES if (folder / file.path).is_file()]
+    if not present:
+        names = ", ".join(file.path for file in FILES)
+        raise StoreFileError(f"{folder}: none of {names} is there")
+    now_us = to_micros(clock.now())
+    found: dict[str, ImportedFile] = {}
+    with engine.connect() as connection, connection.begin() as transaction:
+        lock_series(connection, [(feed, symbol)])
+        for file in present:
+            series = _Series(connection, file, {"feed": feed, "symbol": symbol})
+            found[file.path] = series.take(read_lines(folder, file, now_us))
+        kept = skip_refused or not any(report.refused for report in found.values())
+        if not kept:
+            transaction.rollback()
+    return found, kept
+
+
+@dataclass(frozen=True)
+class _Series:
+    """The rows of one file's table that belong to one feed and symbol."""
+
+    connection: Connection
+    file: EarlierFile
+    key: Mapping[str, str]
+
+    def take(self, lines: Iterator[Line | RefusedLine]) -> ImportedFile:
+        report = ImportedFile()
+        while batch := list(islice(lines, _BATCH_LINES)):
+            report.refused += [line for line in batch if isinstance(line, RefusedLine)]
+            self._save([line for line in batch if isinstance(line, Line)], report)
+        return report
+
+    def _save(self, lines: list[Line], report: ImportedFile) -> None:
+        table = self.file.table
+        fresh = self._without_own_ticks(lines) if table is imported_bars else lines
+        rows = [{**self.key, "start": line.start, **line.values} for line in fresh]
+        inserted: set[int] = set()
+        if rows:
+            insert = insert_into(table, self.connection).on_conflict_do_nothing()
+            new = self.connection.execute(insert.returning(*table.c), rows).all()
+            inserted = {row.start for row in new}
+            if table is imported_bars:
+                parts = [imported_bar(row) for row in new]
+                add_parts(self.connection, self.key["feed"], self.key["symbol"], parts, {})
+        stored = self._stored(table, [line.start for line in fresh])
+        other = [line for line in fresh if stored[line.start] != line.values]
+        reason = "another line with other values has the same second"
+        report.refused += [RefusedLine(line.number, reason) for line in other]
+        report.new += len(inserted)
+        report.known += len(lines) - len(inserted) - len(other)
+
+    def _rows(self, table: Table, starts: Sequence[int]) -> Any:
+        own = [table.c[name] == value for name, value in self.key.items()]
+        return self.connection.execute(select(table).where(*own, table.c.start.in_(starts)))
+
+    def _stored(self, table: Table, starts: Sequence[int]) -> dict[int, dict[str, float]]:
+        columns = self.file.columns
+        return {
+            row.start: {name: getattr(row, name) for name in columns}
+            for row in self._rows(table, starts)
+        }
+
+    def _without_own_ticks(self, lines: list[Line]) -> list[Line]:
+        starts = [line.start for line in lines]
+        covered = {row.start for row in self._rows(_SECOND_BARS, starts) if row.ticks > 0}
+        return [line for line in lines if line.start not in covered]
