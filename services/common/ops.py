@@ -35,7 +35,7 @@ class OpsServer:
             message = f"OPS_HOST, OPS_PORT: cannot listen on {host}:{port}: {error.strerror}"
             raise ConfigurationError(message) from error
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, name="ops", daemon=True)
+        self._thread: threading.Thread | None = None
 
     @property
     def port(self) -> int:
@@ -44,12 +44,14 @@ class OpsServer:
 
     def start(self) -> Self:
         """Begin to answer; returns itself."""
+        # Made here: Python 3.13 takes a thread that was made before a fork for a started one.
+        self._thread = threading.Thread(target=self._server.serve_forever, name="ops", daemon=True)
         self._thread.start()
         return self
 
     def stop(self) -> None:
         """Stop answering and release the port."""
-        if self._thread.is_alive():
+        if self._thread is not None and self._thread.is_alive():
             self._server.shutdown()
             self._thread.join(timeout=2)
         self._server.server_close()

@@ -141,7 +141,8 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
     def run(self) -> None:
         views: Views = self.wsgi.extensions["views"]
         ops: OpsServer = self.wsgi.extensions["ops"]
-        views.stopping = lambda: not self.alive
+        # A worker whose master was killed stops by itself, too.
+        views.stopping = lambda: not self.alive or os.getppid() != self.ppid
         with ops:
             super().run()
         views.readers.close()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
@@ -389,6 +390,24 @@ def test_a_hand_over_on_one_socket_loses_no_request(
         assert new.client.get("/").status_code == 200
         old.stop()
         assert new.stop() < STOP_S
+
+
+def test_a_killed_worker_comes_back_and_a_killed_master_leaves_none(
+    kafka: KafkaCluster, topics: None, tmp_path: Path
+) -> None:
+    monitor = Monitor(kafka.bootstrap, tmp_path / "log")
+    try:
+        monitor.wait_ready()
+        (worker,) = psutil.Process(monitor.process.pid).children()
+        worker.kill()
+        wait_for(lambda: monitor.ops_pid() not in (None, worker.pid))
+        assert monitor.client.get("/topics").status_code == 200
+        with open_tail(monitor):
+            (worker,) = psutil.Process(monitor.process.pid).children()
+            monitor.process.kill()
+            wait_for(lambda: not worker.is_running(), STOP_S)
+    finally:
+        monitor.stop()
 
 
 def test_kafka_away_from_the_start(tmp_path: Path) -> None:

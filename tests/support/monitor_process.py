@@ -54,6 +54,13 @@ class Monitor:
 
         wait_for(answered)
 
+    def ops_pid(self) -> int | None:
+        """Return the process that answers on the operations port, if one does."""
+        try:
+            return int(self.ops.get("/health/live").json()["pid"])
+        except httpx.TransportError:
+            return None
+
     def get(self, path: str, **params: object) -> dict[str, Any]:
         answer = self.client.get(path, params={name: str(each) for name, each in params.items()})
         assert answer.status_code == 200, answer.text
