@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Make a code layer: packages copied, compiled, and only then visible under their name."""
+"""Make code layers: packages copied, compiled, and only then visible under their name."""
 
 from __future__ import annotations
 
@@ -15,33 +15,35 @@ from ansible.module_utils.layer import complete, is_complete, remove, source_fil
 DOCUMENTATION = r"""
 ---
 module: code_layer
-short_description: Copy packages into an immutable layer
+short_description: Copy packages into immutable layers
 options:
-  path: {description: The layer., type: path, required: true}
+  layers:
+    description: C(path) of each layer and the C(packages) in it; other keys are ignored.
+    type: list
+    elements: dict
+    required: true
   sources: {description: Directory of the packages., type: path, required: true}
-  packages: {description: Names of the packages., type: list, elements: str, required: true}
 author: ["bitcoin-prediction"]
 """
 
 RETURN = r"""
-path: {description: The layer., type: str, returned: always}
+made: {description: Paths of the layers that were made., type: list, returned: always}
 """
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "path": {"type": "path", "required": True},
+            "layers": {"type": "list", "elements": "dict", "required": True},
             "sources": {"type": "path", "required": True},
-            "packages": {"type": "list", "elements": "str", "required": True},
         },
         supports_check_mode=True,
     )
-    layer = Path(module.params["path"])
-    changed = not is_complete(layer)
-    if changed and not module.check_mode:
-        make(layer, Path(module.params["sources"]), module.params["packages"])
-    module.exit_json(changed=changed, path=str(layer))
+    missing = [each for each in module.params["layers"] if not is_complete(Path(each["path"]))]
+    if not module.check_mode:
+        for each in missing:
+            make(Path(each["path"]), Path(module.params["sources"]), each["packages"])
+    module.exit_json(changed=bool(missing), made=[each["path"] for each in missing])
 
 
 def make(layer: Path, sources: Path, packages: list[str]) -> None:

@@ -96,7 +96,8 @@ def test_without_a_supervisor_everyone_is_an_orphan(start: Start, tmp_path: Path
 
 
 def test_children_of_the_supervisor_are_no_orphans(start: Start, tmp_path: Path) -> None:
-    spawn = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
+    sleep = "[sys.executable, '-c', 'import time; time.sleep(60)']"
+    spawn = f"import subprocess, sys; subprocess.run({sleep})"
     daemon = start(instance.DAEMON, spawn)
     stray = start("kafka")
     orphans = instance.orphans_of(members_of(tmp_path, 3))

@@ -1,12 +1,19 @@
 """Layers: named by content, complete or ignored; and what each service needs."""
 
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from plugins.module_utils import layer
-from plugins.modules import code_layer, layers_pruned, service_plan, venv_layer
+from plugins.modules import (
+    code_layer,
+    layers_pruned,
+    service_plan,
+    slot_environment,
+    venv_layer,
+)
 
 
 @pytest.fixture
@@ -84,10 +91,8 @@ def options_of(sources: Path, **more: Any) -> dict[str, Any]:
 
 
 def fill_slot(sources: Path, plan: dict[str, Any]) -> None:
-    slot = sources.parent / "slots" / "web-app" / str(plan["slot"])
-    slot.mkdir(parents=True, exist_ok=True)
-    lines = [f"{name}='{value}'" for name, value in plan["environment"].items()]
-    (slot / "env").write_text("# made by a test\n" + "\n".join(lines) + "\n")
+    file = sources.parent / "slots" / "web-app" / str(plan["slot"]) / "env"
+    slot_environment.write(file, slot_environment.text_of(plan["environment"]))
 
 
 def test_a_service_that_runs_the_present_sources_is_left_alone(sources: Path) -> None:
@@ -158,3 +163,16 @@ def test_a_dead_network_is_recognised() -> None:
     message = venv_layer.explain("lock.txt", "error: Failed to fetch: dns error")
     assert "Is the network up?" in message
     assert "Is the network up?" not in venv_layer.explain("lock.txt", "hash mismatch")
+
+
+def test_a_slots_environment_survives_the_shell(tmp_path: Path) -> None:
+    file = tmp_path / "slots" / "web-app" / "0" / "env"
+    environment = {"PLAIN": 1, "SPACED": "a b", "QUOTED": "it's $HOME", "EMPTY": ""}
+    text = slot_environment.text_of(environment)
+    slot_environment.write(file, text)
+    assert slot_environment.holds(file, text)
+    assert file.stat().st_mode & 0o077 == 0
+    script = f'set -a; . {file}; printf "%s|" "$PLAIN" "$SPACED" "$QUOTED" "$EMPTY"'
+    shown = subprocess.run(["sh", "-c", script], check=True, capture_output=True, text=True).stdout
+    assert shown == "1|a b|it's $HOME||"
+    assert service_plan.read_environment(file) == {k: str(v) for k, v in environment.items()}
