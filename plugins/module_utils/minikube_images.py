@@ -1,0 +1,27 @@
+"""Images in a minikube node: its Docker's address, and what is there."""
+
+from __future__ import annotations
+
+import json
+import re
+
+_EXPORT = re.compile(r'^export (\w+)="?([^"\n]*)"?$', re.MULTILINE)
+
+
+def docker_environment(printed: str) -> dict[str, str]:
+    """Return the variables that ``minikube docker-env --shell bash`` exports.
+
+    Empty when there are none: a failed call prints ``false exit code N`` instead.
+    """
+    found = dict(_EXPORT.findall(printed))
+    return {name: value for name, value in found.items() if name.startswith("DOCKER_")}
+
+
+def node_images(printed: str) -> set[str]:
+    """Return the names in ``minikube image ls --format json``, without Docker Hub's prefix."""
+    try:
+        listed = json.loads(printed)
+    except ValueError:
+        return set()
+    tags = [tag for image in listed or [] for tag in image.get("repoTags") or []]
+    return {tag.removeprefix("docker.io/").removeprefix("library/") for tag in tags}

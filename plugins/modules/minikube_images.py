@@ -1,0 +1,88 @@
+#!/usr/bin/python
+"""Have images in a minikube node, or find out how to build them there."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.minikube_images import docker_environment, node_images
+
+DOCUMENTATION = r"""
+---
+module: minikube_images
+short_description: Have images in a minikube node
+description:
+  - With I(images) those that are not in the node are loaded, and looked for again afterwards,
+    since C(minikube image load) returns 0 even where it loaded nothing.
+  - Always reports the variables under which C(docker build) builds in the node.
+options:
+  profile: {description: Name of the cluster., type: str, default: minikube}
+  images: {description: Images that must be in the node., type: list, elements: str, default: []}
+  timeout: {description: Seconds for each image., type: float, default: 600}
+author: ["bitcoin-prediction"]
+"""
+
+RETURN = r"""
+environment: {description: For docker; empty with containerd., type: dict, returned: always}
+loaded: {description: Images that were loaded., type: list, returned: always}
+"""
+
+_LOOK_S = 30.0
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "profile": {"type": "str", "default": "minikube"},
+            "images": {"type": "list", "elements": "str", "default": []},
+            "timeout": {"type": "float", "default": 600.0},
+        },
+        supports_check_mode=True,
+    )
+    profile, images = module.params["profile"], module.params["images"]
+    missing = [name for name in images if name not in present(profile)] if images else []
+    if missing and not module.check_mode:
+        load(module, profile, missing)
+    shell = minikube(["docker-env", "--shell", "bash"], profile, _LOOK_S)
+    module.exit_json(
+        changed=bool(missing),
+        loaded=missing,
+        environment=docker_environment(shell) if shell else {},
+    )
+
+
+def load(module: Any, profile: str, missing: Sequence[str]) -> None:
+    """Load images; ends the module when one is not in the node afterwards."""
+    for image in missing:
+        minikube(["image", "load", image], profile, module.params["timeout"])
+    absent = sorted(set(missing) - present(profile))
+    if absent:
+        module.fail_json(
+            msg=f"minikube took {', '.join(absent)} without an error, but the node has not got it. "
+            "Is its disk full? Type: minikube ssh -- df -h /var"
+        )
+
+
+def present(profile: str) -> set[str]:
+    """Return the images that the node has."""
+    found: set[str] = node_images(minikube(["image", "ls", "--format", "json"], profile, _LOOK_S))
+    return found
+
+
+def minikube(words: Sequence[str], profile: str, limit_s: float) -> str:
+    """Return what minikube prints; empty when it fails or hangs."""
+    argv = ["minikube", *words, "--profile", profile]
+    try:
+        done = subprocess.run(  # noqa: S603 - no shell
+            argv, capture_output=True, text=True, timeout=limit_s, check=False
+        )
+    except (subprocess.TimeoutExpired, FileNotFoundError):
+        return ""
+    return done.stdout if done.returncode == 0 else ""
+
+
+if __name__ == "__main__":
+    main()
