@@ -1,0 +1,102 @@
+"""Whether Kubernetes workloads are rolled out, or never will be: pure, over the API's objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+# Waiting reasons that no patience cures. CrashLoopBackOff is decided by restarts: one crash passes.
+_HOPELESS = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "ErrImageNeverPull",
+        "InvalidImageName",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "RunContainerError",
+    }
+)
+_RESTARTS = 3
+_SCHEDULE_S = 15.0
+_PULL_S = 10.0
+_PATIENT = frozenset(
+    {"ErrImagePull", "CreateContainerConfigError"}
+)  # retried at once by the kubelet
+
+
+def not_rolled_out(workload: Mapping[str, Any]) -> str:
+    """Return why a Deployment, StatefulSet or Job is not at its newest version; empty when it is.
+
+    Counts updated replicas: ready ones alone may all be old.
+    """
+    status = workload.get("status") or {}
+    if workload["kind"] == "Job":
+        return "" if status.get("succeeded") else "has not finished"
+    spec = workload["spec"]
+    wanted = int(spec.get("replicas", 1))
+    if int(status.get("observedGeneration", 0)) < int(workload["metadata"].get("generation", 0)):
+        return "has not been looked at by its controller"
+    ready, updated = int(status.get("readyReplicas", 0)), int(status.get("updatedReplicas", 0))
+    if updated < wanted and not _same_revision(status):
+        return f"{updated} of {wanted} replicas updated"
+    if ready < wanted:
+        return f"{ready} of {wanted} replicas ready"
+    extra = int(status.get("replicas", 0)) - wanted
+    return f"{extra} old replica(s) still ending" if extra > 0 else ""
+
+
+def _same_revision(status: Mapping[str, Any]) -> bool:
+    """Return whether a StatefulSet has no update under way (it then reports none as updated)."""
+    revision = status.get("updateRevision")
+    return revision is not None and revision == status.get("currentRevision")
+
+
+def refused(workload: Mapping[str, Any]) -> str:
+    """Return why the API server refuses a workload's pods (quota, Pod Security); empty when not."""
+    for condition in (workload.get("status") or {}).get("conditions") or []:
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            return str(condition.get("message", "its pods are refused"))
+        if condition["type"] == "Failed" and condition["status"] == "True":
+            return str(condition.get("message", "it failed"))
+    return ""
+
+
+def pod_fault(pod: Mapping[str, Any], seconds: float) -> str:
+    """Return why a pod will not become ready; empty while there is hope. ``seconds`` is its age."""
+    status = pod.get("status") or {}
+    for condition in status.get("conditions") or []:
+        if condition.get("reason") == "Unschedulable" and seconds > _SCHEDULE_S:
+            return f"cannot be scheduled: {condition.get('message', '')}"
+    containers = [
+        *(status.get("initContainerStatuses") or []),
+        *(status.get("containerStatuses") or []),
+    ]
+    faults = (_container_fault(container, seconds) for container in containers)
+    return next((fault for fault in faults if fault), "")
+
+
+def _container_fault(container: Mapping[str, Any], seconds: float) -> str:
+    waiting = (container.get("state") or {}).get("waiting") or {}
+    reason = str(waiting.get("reason", ""))
+    if reason in _HOPELESS and not (reason in _PATIENT and seconds < _PULL_S):
+        return f"{container['name']}: {reason}: {waiting.get('message', '')}".rstrip(": ")
+    restarts = int(container.get("restartCount", 0))
+    ended = (container.get("lastState") or {}).get("terminated") or {}
+    if restarts >= _RESTARTS and not container.get("ready"):
+        why = f"{ended.get('reason', 'it ends')}, exit code {ended.get('exitCode')}"
+        return f"{container['name']}: ended {restarts} times ({why})"
+    return ""
+
+
+def newest_pods(
+    pods: Iterable[Mapping[str, Any]], labels: Mapping[str, str]
+) -> list[Mapping[str, Any]]:
+    """Return the pods with ``labels`` that are not being deleted, newest first."""
+    mine = [
+        pod
+        for pod in pods
+        if not pod["metadata"].get("deletionTimestamp")
+        and labels.items() <= (pod["metadata"].get("labels") or {}).items()
+    ]
+    return sorted(mine, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), reverse=True)

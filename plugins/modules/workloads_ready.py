@@ -1,0 +1,176 @@
+#!/usr/bin/python
+"""Wait until workloads are rolled out, or say at once why they never will be."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.workload_state import newest_pods, not_rolled_out, pod_fault, refused
+
+DOCUMENTATION = r"""
+---
+module: workloads_ready
+short_description: Wait until Kubernetes workloads are rolled out
+description:
+  - Ends early, with the reason, events and last log lines, when a pod cannot become ready.
+options:
+  namespace: {description: Namespace., type: str, required: true}
+  workloads:
+    description: Workloads as C(Kind/name).
+    type: list
+    elements: str
+    required: true
+  kubeconfig: {description: Configuration file; empty takes the usual one., type: str, default: ""}
+  context: {description: Context; empty takes the current one., type: str, default: ""}
+  timeout: {description: Seconds., type: float, default: 300}
+author: ["bitcoin-prediction"]
+"""
+
+RETURN = r"""
+waited: {description: Seconds until all were ready., type: float, returned: success}
+seconds: {description: Seconds by workload., type: dict, returned: success}
+"""
+
+_POLL_S = 0.5
+_LOG_LINES = 15
+_EVENTS = 4
+_REQUEST_S = 10
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "namespace": {"type": "str", "required": True},
+            "workloads": {"type": "list", "elements": "str", "required": True},
+            "kubeconfig": {"type": "str", "default": ""},
+            "context": {"type": "str", "default": ""},
+            "timeout": {"type": "float", "default": 300.0},
+        },
+        supports_check_mode=True,
+    )
+    if module.check_mode:
+        module.exit_json(changed=False, waited=0.0, seconds={})
+    try:
+        wait(module, Cluster(module.params))
+    except Exception as error:  # noqa: BLE001 - whatever the client raises is one message
+        module.fail_json(msg=f"the cluster does not answer as it should: {error}")
+
+
+class Cluster:
+    """The API calls that are needed, as plain mappings."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        from kubernetes import client, config
+
+        make: Any = config.new_client_from_config  # it has no types
+        api = make(options["kubeconfig"] or None, options["context"] or None)
+        self._namespace = options["namespace"]
+        self._core, self._apps = client.CoreV1Api(api), client.AppsV1Api(api)
+        self._batch, self._plain = client.BatchV1Api(api), api.sanitize_for_serialization
+
+    def workloads(self) -> dict[str, dict[str, Any]]:
+        """Return every workload of the namespace by ``Kind/name``."""
+        listers: dict[str, Any] = {
+            "Deployment": self._apps.list_namespaced_deployment,
+            "StatefulSet": self._apps.list_namespaced_stateful_set,
+            "Job": self._batch.list_namespaced_job,
+        }
+        found: dict[str, dict[str, Any]] = {}
+        for kind, lister in listers.items():
+            for item in lister(self._namespace, _request_timeout=_REQUEST_S).items:
+                plain = self._plain(item)
+                found[f"{kind}/{plain['metadata']['name']}"] = {**plain, "kind": kind}
+        return found
+
+    def pods(self) -> list[dict[str, Any]]:
+        """Return all pods of the namespace."""
+        answer: Any = self._core.list_namespaced_pod(self._namespace, _request_timeout=_REQUEST_S)
+        return [self._plain(item) for item in answer.items]
+
+    def story(self, pod: str) -> list[str]:
+        """Return a pod's last events and log lines."""
+        answer: Any = self._core.list_namespaced_event(
+            self._namespace,
+            field_selector=f"involvedObject.name={pod}",
+            _request_timeout=_REQUEST_S,
+        )
+        lines = [f"  event: {event.reason}: {event.message}" for event in answer.items[-_EVENTS:]]
+        for previous in (True, False):
+            try:
+                text = self._core.read_namespaced_pod_log(
+                    pod, self._namespace, tail_lines=_LOG_LINES, previous=previous
+                )
+            except Exception:  # noqa: BLE001, S112 - there may be no log yet
+                continue
+            if text.strip():
+                return [
+                    *lines,
+                    f"  last lines of {pod}'s log:",
+                    *(f"    {t}" for t in text.splitlines()),
+                ]
+        return lines
+
+
+def wait(module: Any, cluster: Cluster) -> None:
+    """Poll until every workload is there; ends the module."""
+    started = time.monotonic()
+    waiting = dict.fromkeys(module.params["workloads"], "does not exist")
+    seconds: dict[str, float] = {}
+    while True:
+        found = cluster.workloads()
+        for name in list(waiting):
+            waiting[name] = not_rolled_out(found[name]) if name in found else "does not exist"
+            if not waiting[name]:
+                seconds[name] = round(time.monotonic() - started, 1)
+                del waiting[name]
+        passed = time.monotonic() - started
+        if not waiting:
+            module.exit_json(changed=False, waited=round(passed, 1), seconds=seconds)
+        fault = first_fault(cluster, {name: found[name] for name in waiting if name in found})
+        if fault:
+            module.fail_json(msg=fault)
+        if passed > module.params["timeout"]:
+            reasons = [
+                f"{name} is not ready after {passed:.0f} s: {why}" for name, why in waiting.items()
+            ]
+            module.fail_json(msg="\n".join([*reasons, *newest_story(cluster, found, waiting)]))
+        time.sleep(_POLL_S)
+
+
+def first_fault(cluster: Cluster, workloads: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the message about the first workload that cannot become ready; empty while all may."""
+    pods = cluster.pods()
+    now = datetime.datetime.now(datetime.timezone.utc)  # noqa: TID251, UP017 - a module has no clock
+    for name, workload in workloads.items():
+        why = refused(workload)
+        if why:
+            return f"{name}: {why}"
+        for pod in newest_pods(pods, workload["spec"]["template"]["metadata"]["labels"])[:3]:
+            born = datetime.datetime.fromisoformat(str(pod["metadata"]["creationTimestamp"]))
+            fault = pod_fault(pod, (now - born).total_seconds())
+            if fault:
+                pod_name = pod["metadata"]["name"]
+                return "\n".join([f"{name}: pod {pod_name}: {fault}", *cluster.story(pod_name)])
+    return ""
+
+
+def newest_story(
+    cluster: Cluster, found: Mapping[str, Mapping[str, Any]], waiting: Mapping[str, str]
+) -> list[str]:
+    """Return what the newest pod of each waiting workload says."""
+    pods = cluster.pods()
+    lines: list[str] = []
+    for name in waiting:
+        if name in found:
+            labels = found[name]["spec"]["template"]["metadata"]["labels"]
+            for pod in newest_pods(pods, labels)[:1]:
+                lines += cluster.story(pod["metadata"]["name"])
+    return lines
+
+
+if __name__ == "__main__":
+    main()

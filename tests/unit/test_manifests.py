@@ -1,0 +1,168 @@
+"""Policies that every object of the Kubernetes targets must keep, read from what is rendered."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_ROOT = Path(__file__).parents[2]
+_UNITS = {"m": 0.001, "Mi": 2**20, "Gi": 2**30}
+_SCALED = ("data-collector", "bitcoin-forecast-app", "web-app")
+
+
+def render(folder: Path, **variables: Any) -> list[dict[str, Any]]:
+    target = folder / "objects.json"
+    playbook = Path(sys.executable).with_name("ansible-playbook")
+    done = subprocess.run(
+        [playbook, "tests/support/manifests/render.yml", "-e",
+         json.dumps({"render_into": str(target), **variables})],
+        cwd=_ROOT, capture_output=True, text=True, check=False,
+        env={**os.environ, "ANSIBLE_CONFIG": str(_ROOT / "ansible.cfg"),
+             "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    found: list[dict[str, Any]] = json.loads(target.read_text())
+    return found
+
+
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    return render(tmp_path_factory.mktemp("one"))
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    sizes = {"kubernetes_brokers": 3, "kubernetes_zookeepers": 3, "render_feed": "live"}
+    return render(tmp_path_factory.mktemp("three"), **sizes)
+
+
+def named(objects: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
+    return next(o for o in objects if o["kind"] == kind and o["metadata"]["name"] == name)
+
+
+def pods(objects: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    for each in objects:
+        if each["kind"] in ("Deployment", "StatefulSet", "Job"):
+            yield each, each["spec"]["template"]["spec"]
+
+
+def amount(text: str) -> float:
+    unit = next((unit for unit in _UNITS if str(text).endswith(unit)), "")
+    return float(str(text).removesuffix(unit)) * _UNITS.get(unit, 1.0)
+
+
+def test_every_pod_is_restricted(objects: list[dict[str, Any]]) -> None:
+    assert named(objects, "Namespace", "bitcoin-prediction")["metadata"]["labels"][
+        "pod-security.kubernetes.io/enforce"
+    ] == "restricted"  # fmt: skip
+    for _, spec in pods(objects):
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert spec["automountServiceAccountToken"] is False
+        for container in [*spec.get("initContainers", []), *spec["containers"]]:
+            security = container["securityContext"]
+            assert security["allowPrivilegeEscalation"] is False
+            assert security["readOnlyRootFilesystem"] is True
+            assert security["capabilities"] == {"drop": ["ALL"]}
+            assert set(container["resources"]) == {"requests", "limits"}
+
+
+def test_what_an_autoscaler_owns_has_no_replicas_of_ours(objects: list[dict[str, Any]]) -> None:
+    scaled = {o["metadata"]["name"] for o in objects if o["kind"] == "HorizontalPodAutoscaler"}
+    assert scaled == set(_SCALED)
+    for name in _SCALED:
+        spec = named(objects, "Deployment", name)["spec"]
+        assert "replicas" not in spec
+        assert spec["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+
+
+def test_probes_ask_what_the_services_answer(objects: list[dict[str, Any]]) -> None:
+    for name in _SCALED:
+        spec = named(objects, "Deployment", name)["spec"]["template"]["spec"]
+        container = spec["containers"][0]
+        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+        settings = named(objects, "ConfigMap", name)["data"]
+        assert str(ports["ops"]) == settings["OPS_PORT"]
+        assert settings["OPS_HOST"] == "0.0.0.0"
+        assert "LISTEN_FD" not in settings
+        assert container["readinessProbe"]["httpGet"] == {"path": "/health/ready", "port": "ops"}
+        assert container["livenessProbe"]["httpGet"] == {"path": "/health/live", "port": "ops"}
+
+
+@pytest.mark.parametrize("kind", ["requests", "limits"])
+@pytest.mark.parametrize("what", ["cpu", "memory"])
+def test_the_quota_leaves_room_for_a_surge_pod(
+    objects: list[dict[str, Any]], kind: str, what: str
+) -> None:
+    most = {
+        o["metadata"]["name"]: o["spec"]["maxReplicas"]
+        for o in objects
+        if o["kind"] == "HorizontalPodAutoscaler"
+    }
+    needs = {
+        o["metadata"]["name"]: amount(spec["containers"][0]["resources"][kind][what])
+        for o, spec in pods(objects)
+    }
+    total = sum(most.get(name, 1) * need for name, need in needs.items())
+    surge = max(needs[name] for name in most)
+    hard = named(objects, "ResourceQuota", "platform")["spec"]["hard"]
+    assert total + surge <= amount(hard[f"{kind}.{what}"])
+
+
+def test_the_quota_fits_into_a_node_of_4_cpus_and_6_gb(objects: list[dict[str, Any]]) -> None:
+    hard = named(objects, "ResourceQuota", "platform")["spec"]["hard"]
+    assert amount(hard["requests.cpu"]) <= 4 - 0.85  # the system's own pods
+    assert amount(hard["requests.memory"]) <= 6 * 2**30 - 600 * 2**20
+
+
+@pytest.mark.parametrize(("fixture", "factor", "insync"), [("objects", 1, 1), ("three", 3, 2)])
+def test_replication_follows_the_number_of_brokers(
+    request: pytest.FixtureRequest, fixture: str, factor: int, insync: int
+) -> None:
+    found = request.getfixturevalue(fixture)
+    properties = named(found, "ConfigMap", "kafka")["data"]["server.properties"]
+    assert named(found, "StatefulSet", "kafka")["spec"]["replicas"] == factor
+    assert f"default.replication.factor={factor}\n" in properties
+    assert f"min.insync.replicas={insync}\n" in properties
+    job = next(o for o in found if o["kind"] == "Job")
+    script = job["spec"]["template"]["spec"]["containers"][0]["command"][-1]
+    assert f"--replication-factor {factor} " in script
+    assert f"min.insync.replicas={insync}" in script
+
+
+def test_an_ensemble_knows_its_members(three: list[dict[str, Any]]) -> None:
+    properties = named(three, "ConfigMap", "zookeeper")["data"]["zookeeper.properties"]
+    assert "server.3=zookeeper-2.zookeeper:2888:3888" in properties
+    bootstrap = named(three, "ConfigMap", "web-app")["data"]["KAFKA_BOOTSTRAP_SERVERS"]
+    assert bootstrap == "kafka-0.kafka:9092,kafka-1.kafka:9092,kafka-2.kafka:9092"
+
+
+def test_only_the_arrows_are_open_and_only_live_data_leave_the_cluster(
+    objects: list[dict[str, Any]], three: list[dict[str, Any]]
+) -> None:
+    assert named(objects, "NetworkPolicy", "deny-by-default")["spec"]["podSelector"] == {}
+    for found, live in ((objects, False), (three, True)):
+        names = {o["metadata"]["name"] for o in found if o["kind"] == "NetworkPolicy"}
+        assert ("data-collector-to-the-internet" in names) is live
+
+
+def test_each_policy_and_budget_selects_pods_that_exist(objects: list[dict[str, Any]]) -> None:
+    labels = {o["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/name"]
+              for o, _ in pods(objects)}  # fmt: skip
+    for each in objects:
+        if each["kind"] == "NetworkPolicy":
+            for term in each["spec"]["podSelector"].get("matchExpressions", []):
+                assert set(term["values"]) <= labels
+        if each["kind"] == "PodDisruptionBudget":
+            wanted = each["spec"]["selector"]["matchLabels"]["app.kubernetes.io/name"]
+            assert wanted in labels
+
+
+def test_no_object_holds_a_password(objects: list[dict[str, Any]]) -> None:
+    assert not [o for o in objects if o["kind"] == "Secret"]
+    assert "postgresql" not in json.dumps([o for o in objects if o["kind"] == "ConfigMap"])

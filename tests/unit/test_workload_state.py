@@ -1,0 +1,77 @@
+"""When a rollout is over, and when it is hopeless."""
+
+from typing import Any
+
+import pytest
+from plugins.module_utils.workload_state import newest_pods, not_rolled_out, pod_fault, refused
+
+
+def deployment(**status: Any) -> dict[str, Any]:
+    return {
+        "kind": "Deployment",
+        "metadata": {"generation": 2},
+        "spec": {"replicas": 1},
+        "status": {"observedGeneration": 2, **status},
+    }
+
+
+@pytest.mark.parametrize(
+    ("workload", "said"),
+    [
+        (deployment(replicas=1, readyReplicas=1, updatedReplicas=1), ""),
+        (deployment(replicas=2, readyReplicas=1, updatedReplicas=1), "old replica(s) still ending"),
+        (deployment(replicas=1, readyReplicas=1), "0 of 1 replicas updated"),
+        (deployment(replicas=1, updatedReplicas=1), "0 of 1 replicas ready"),
+        (deployment(observedGeneration=1, readyReplicas=1, updatedReplicas=1), "controller"),
+        ({"kind": "Job", "metadata": {}, "spec": {}, "status": {"succeeded": 1}}, ""),
+        ({"kind": "Job", "metadata": {}, "spec": {}, "status": {}}, "has not finished"),
+    ],
+)
+def test_ready_replicas_of_the_old_version_do_not_count(
+    workload: dict[str, Any], said: str
+) -> None:
+    found = not_rolled_out(workload)
+    assert (found == "") == (said == "")
+    assert said in found
+
+
+def pod(container: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "p"},
+        "status": {"containerStatuses": [{"name": "c", **container}]},
+    }
+
+
+def test_an_image_that_cannot_be_had_ends_the_wait() -> None:
+    waiting = pod({"state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such"}}})
+    assert pod_fault(waiting, 1) == "c: ImagePullBackOff: no such"
+
+
+def test_one_crash_passes_and_three_do_not() -> None:
+    crashed = {"lastState": {"terminated": {"reason": "Error", "exitCode": 1}}, "ready": False}
+    assert pod_fault(pod({**crashed, "restartCount": 1}), 5) == ""
+    assert "3 times (Error, exit code 1)" in pod_fault(pod({**crashed, "restartCount": 3}), 60)
+    assert pod_fault(pod({**crashed, "ready": True, "restartCount": 9}), 60) == ""
+
+
+def test_a_pod_that_fits_nowhere_is_given_time_to_find_room() -> None:
+    condition = {"type": "PodScheduled", "reason": "Unschedulable", "message": "Insufficient cpu"}
+    unscheduled = {"metadata": {}, "status": {"conditions": [condition]}}
+    assert pod_fault(unscheduled, 1) == ""
+    assert "Insufficient cpu" in pod_fault(unscheduled, 60)
+
+
+def test_what_the_quota_refuses_is_said() -> None:
+    condition = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}
+    assert refused(deployment(conditions=[condition])) == "exceeded quota"
+    assert refused(deployment()) == ""
+
+
+def test_pods_that_are_going_are_not_asked() -> None:
+    def named(name: str, born: str, **extra: str) -> dict[str, Any]:
+        meta = {"name": name, "creationTimestamp": born, "labels": {"app": "a"}, **extra}
+        return {"metadata": meta}
+
+    pods = [named("old", "1"), named("new", "2"), named("gone", "3", deletionTimestamp="4")]
+    assert [p["metadata"]["name"] for p in newest_pods(pods, {"app": "a"})] == ["new", "old"]
+    assert newest_pods(pods, {"app": "b"}) == []
