@@ -45,11 +45,16 @@ def add_guard(app: Flask, token: str | None, rate: float, clock: Clock) -> None:
     The token comes as ``Authorization: Bearer``; a browser asks its user for it as the password of
     basic authentication, so that page and stream need no code and no cookie.
     """
-    buckets = Buckets(rate, clock) if rate else None
+    if rate:
+        _add_limit(app, Buckets(rate, clock), rate)
+    if token:
+        _add_token(app, token)
 
+
+def _add_limit(app: Flask, buckets: Buckets, rate: float) -> None:
     @app.before_request
     def _limit() -> None:
-        wait = buckets.take(request.remote_addr or "") if buckets else 0.0
+        wait = buckets.take(request.remote_addr or "")
         if wait:
             raise ProblemError(
                 HTTPStatus.TOO_MANY_REQUESTS,
@@ -57,9 +62,11 @@ def add_guard(app: Flask, token: str | None, rate: float, clock: Clock) -> None:
                 Retry_After=str(max(1, round(wait))),
             )
 
+
+def _add_token(app: Flask, token: str) -> None:
     @app.before_request
     def _authenticate() -> None:
-        if token is None or request.path.startswith(_OPEN):
+        if request.path.startswith(_OPEN):
             return
         given = request.authorization
         sent = (given.token or given.password or "") if given else ""

@@ -152,7 +152,9 @@ def test_every_scheme_and_size_is_readable_and_accessible(
         bypass_csp=True,  # for axe, which is no part of the page
     )
     page = show(context, live, "?kind=candles").page
-    assert state(page, "document.documentElement.scrollWidth <= innerWidth")
+    assert (
+        state(page, "document.documentElement.scrollWidth") <= (NARROW if phone else WIDE)["width"]
+    )
     ground = state(page, "getComputedStyle(document.body).backgroundColor")
     red = int(ground.removeprefix("rgb(").split(",")[0])
     assert red < 60 if scheme == "dark" else red > 200

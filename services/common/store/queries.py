@@ -197,14 +197,16 @@ def _first_of_each_step(own: ColumnElement[bool], page: Page, step_us: int) -> S
     steps = steps.union_all(
         select(steps.c.begin + step_us).where(steps.c.begin + step_us < page.end)
     )
+    # One bound on each side: with a second one a planner may choose the wider, and scan.
     first = (
         select(func.min(predictions.c.issue_time))
-        .where(own, _between(predictions.c.issue_time, page))
+        .where(own)
         .where(predictions.c.issue_time >= steps.c.begin)
         .where(predictions.c.issue_time < steps.c.begin + step_us)
         .scalar_subquery()
     )
-    return select(first.label("issue_time")).select_from(steps).subquery()
+    found = select(first.label("issue_time")).select_from(steps).subquery()
+    return select(found.c.issue_time).where(_between(found.c.issue_time, page)).subquery()
 
 
 def latest_prediction(connection: Connection, series: Series) -> Sequence[Row[Any]]:

@@ -16,12 +16,14 @@ _encoder = msgspec.json.Encoder(decimal_format="string")
 
 
 def json_answer(body: Any, max_age_s: int = 0) -> Response:
-    """Return ``body`` as JSON with an ETag; 304 where the client has it already."""
+    """Return ``body``, or its bytes, as JSON with an ETag; 304 where the client has it already."""
     payload = body if isinstance(body, bytes) else _encoder.encode(body)
-    answer = Response(payload, content_type="application/json")
-    answer.headers["Cache-Control"] = f"private, max-age={max_age_s}" if max_age_s else "no-cache"
-    answer.set_etag(hashlib.blake2b(payload, digest_size=8).hexdigest(), weak=True)
-    answer.make_conditional(request)
+    tag = f'W/"{hashlib.blake2b(payload, digest_size=8).hexdigest()}"'
+    freshness = f"private, max-age={max_age_s}" if max_age_s else "no-cache"
+    headers = {"Cache-Control": freshness, "ETag": tag}
+    answer = Response(payload, headers=headers, content_type="application/json")
+    if "If-None-Match" in request.headers:
+        answer.make_conditional(request)
     return answer
 
 
@@ -34,7 +36,7 @@ def compressed(answer: Response) -> Response:
         or not (answer.content_type or "").startswith(_COMPRESSIBLE)
     ):
         return answer
-    answer.vary.add("Accept-Encoding")
+    answer.headers["Vary"] = "Accept-Encoding"
     if (answer.content_length or 0) < _WORTH_IT or not request.accept_encodings["gzip"]:
         return answer
     answer.set_data(gzip.compress(answer.get_data(), _LEVEL, mtime=0))

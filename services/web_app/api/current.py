@@ -23,6 +23,7 @@ from web_app.api.params import (
     require_horizon,
     require_symbol,
 )
+from web_app.live import Event
 from web_app.registry import read_models
 from web_app.runtime import Runtime
 from web_app.scoreboard import Summary, Sums, summarise
@@ -53,6 +54,7 @@ class ScoreSeriesQuery(RangeQuery):
 def add_current(api: Blueprint, runtime: Runtime) -> None:
     """Add the routes to ``api``."""
     known = runtime.settings.symbols
+    newest: dict[str, tuple[tuple[Event | None, Event | None], bytes]] = {}  # encoded once each
 
     def series(symbol: str | None) -> queries.Series:
         return runtime.series(require_symbol(symbol, known))
@@ -66,7 +68,15 @@ def add_current(api: Blueprint, runtime: Runtime) -> None:
 
     @api.get("/latest")
     def latest() -> Response:
-        return json_answer(_latest(runtime, series(read_query(SymbolQuery).symbol)))
+        own = series(read_query(SymbolQuery).symbol)
+        heads = (
+            runtime.hub.latest(own.symbol, "tick"),
+            runtime.hub.latest(own.symbol, "prediction"),
+        )
+        kept = newest.get(own.symbol)
+        if kept is None or kept[0] != heads or None in heads:
+            newest[own.symbol] = kept = (heads, msgspec.json.encode(_latest(runtime, own)))
+        return json_answer(kept[1])
 
     @api.get("/scores")
     def scores() -> Response:

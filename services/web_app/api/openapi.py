@@ -143,7 +143,7 @@ def _describe(operation: _Operation, schema: Any, problem: Any) -> dict[str, Any
         "operationId": operation.path.removeprefix("/api/").replace("/", "_").replace("-", "_"),
         "tags": [operation.tag],
         "summary": operation.summary,
-        "description": (operation.query.__doc__ or "").partition("\n")[0],
+        "description": (operation.query.__doc__ or "").partition("\n")[0].replace("``", ""),
         "parameters": _parameters(operation.query),
         "responses": described,
     }

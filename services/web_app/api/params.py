@@ -59,6 +59,8 @@ QueryType = TypeVar("QueryType", bound=Query)
 
 def read_query(kind: type[QueryType]) -> QueryType:
     """Return the request's query; raises `ProblemError` 400 that says what to type."""
+    if not request.args:
+        return kind()
     known = {field.encode_name for field in msgspec.structs.fields(kind)}
     unknown = sorted(set(request.args) - known)
     if unknown:

@@ -46,7 +46,7 @@ class Position(NamedTuple):
         return self._replace(prediction=max(self.prediction, event.offset))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Event:
     """One message of a topic. ``key`` tells repeats: the tick's sequence or the issue time in us.
 
