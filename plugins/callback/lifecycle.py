@@ -208,7 +208,9 @@ def is_rescued(task: Any) -> bool:
     parent = task._parent  # noqa: SLF001 - Ansible offers no other way
     child = task
     while parent is not None:
-        if getattr(parent, "rescue", None) and child not in parent.rescue:
+        rescue = getattr(parent, "rescue", None) or []
+        # Copies are compared by identifier: what runs is rarely the object that was parsed.
+        if rescue and child._uuid not in {task._uuid for task in rescue}:  # noqa: SLF001
             return True
         child, parent = parent, getattr(parent, "_parent", None)
     return False

@@ -18,12 +18,20 @@ def test_what_a_command_wrote_is_part_of_the_message() -> None:
     assert lifecycle.message_of(answer) == "non-zero return code\nno such file"
 
 
+def node(name: str, parent: object = None, rescue: tuple[object, ...] = ()) -> SimpleNamespace:
+    return SimpleNamespace(_uuid=name, _parent=parent, rescue=rescue)
+
+
 def test_a_failure_that_is_rescued_is_told_from_one_that_is_not() -> None:
-    block = SimpleNamespace(rescue=[object()], _parent=None)
-    inside = SimpleNamespace(_parent=block)
-    assert lifecycle.is_rescued(inside)
-    plain = SimpleNamespace(_parent=SimpleNamespace(rescue=[], _parent=None))
-    assert not lifecycle.is_rescued(plain)
+    block = node("block", rescue=(node("go back"),))
+    assert lifecycle.is_rescued(node("breaks", block))
+    assert not lifecycle.is_rescued(node("plain", node("no rescue")))
+
+
+def test_a_failure_in_a_file_that_the_rescue_includes_is_shown() -> None:
+    block = node("block", rescue=(node("go back"),))
+    include = node("go back", block)  # a copy of what stands in the rescue, as at run time
+    assert not lifecycle.is_rescued(node("say why", include))
 
 
 def test_names_are_short() -> None:
