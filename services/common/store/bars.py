@@ -3,10 +3,22 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from functools import cache
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, func, select, text
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Insert,
+    Row,
+    Select,
+    Table,
+    bindparam,
+    func,
+    select,
+    text,
+)
 
 from common.store.bar import Bar, fold, is_news, tick_bar, widen
 from common.store.insert import chunks, insert_into
@@ -114,17 +126,22 @@ def _neighbourhood(
     connection: Connection, feed: str, symbol: str, low: int, high: int
 ) -> dict[int, Row[Any]]:
     """Return the ticks from the one before ``low`` to the one after ``high``, by sequence."""
-    own = (ticks.c.feed == feed, ticks.c.symbol == symbol)
+    values = {"of_feed": feed, "of_symbol": symbol, "low": low, "high": high}
+    found = connection.execute(_neighbourhood_query(), values)
+    return {row.sequence: row for row in found}
+
+
+@cache
+def _neighbourhood_query() -> Select[Any]:
+    own = (ticks.c.feed == bindparam("of_feed"), ticks.c.symbol == bindparam("of_symbol"))
+    low, high = bindparam("low", type_=BigInteger), bindparam("high", type_=BigInteger)
     before = select(func.max(ticks.c.sequence)).where(*own, ticks.c.sequence < low)
     after = select(func.min(ticks.c.sequence)).where(*own, ticks.c.sequence > high)
-    found = connection.execute(
-        select(ticks).where(
-            *own,
-            ticks.c.sequence >= func.coalesce(before.scalar_subquery(), low),
-            ticks.c.sequence <= func.coalesce(after.scalar_subquery(), high),
-        )
+    return select(ticks).where(
+        *own,
+        ticks.c.sequence >= func.coalesce(before.scalar_subquery(), low),
+        ticks.c.sequence <= func.coalesce(after.scalar_subquery(), high),
     )
-    return {row.sequence: row for row in found}
 
 
 def _load(
@@ -132,13 +149,19 @@ def _load(
 ) -> dict[int, Bar]:
     found: dict[int, Bar] = {}
     for chunk in chunks(starts):
-        rows = connection.execute(
-            select(table).where(
-                table.c.feed == feed, table.c.symbol == symbol, table.c.start.in_(chunk)
-            )
-        )
+        values = {"of_feed": feed, "of_symbol": symbol, "starts": chunk}
+        rows = connection.execute(_load_query(table), values)
         found.update((row.start, to_bar(row)) for row in rows)
     return found
+
+
+@cache
+def _load_query(table: Table) -> Select[Any]:
+    return select(table).where(
+        table.c.feed == bindparam("of_feed"),
+        table.c.symbol == bindparam("of_symbol"),
+        table.c.start.in_(bindparam("starts", expanding=True)),
+    )
 
 
 def to_bar(row: Row[Any]) -> Bar:
@@ -164,8 +187,16 @@ def write_bars(
     """Write whole bars over what is stored of them."""
     rows = [{"feed": feed, "symbol": symbol} | bar_values(bar) for bar in bars]
     if rows:
-        statement = insert_into(table, connection)
-        key = ("feed", "symbol", "start")
-        changed = {name: statement.excluded[name] for name in rows[0] if name not in key}
-        upsert = statement.on_conflict_do_update(index_elements=list(key), set_=changed)
-        connection.execute(upsert, rows)
+        connection.execute(_upsert(table, connection.dialect.name), rows)
+
+
+@cache  # made anew for each batch it would cost more than the database takes
+def _upsert(table: Table, dialect: str) -> Insert:
+    statement = insert_into(table, dialect)
+    key = [column.name for column in table.primary_key]
+    changed = {
+        column.name: statement.excluded[column.name]
+        for column in table.columns
+        if not column.primary_key
+    }
+    return statement.on_conflict_do_update(index_elements=key, set_=changed)

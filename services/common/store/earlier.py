@@ -85,7 +85,7 @@ class _Series:
         rows = [{**self.key, "start": line.start, **line.values} for line in fresh]
         inserted: set[int] = set()
         if rows:
-            insert = insert_into(table, self.connection).on_conflict_do_nothing()
+            insert = insert_into(table, self.connection.dialect.name).on_conflict_do_nothing()
             new = self.connection.execute(insert.returning(*table.c), rows).all()
             inserted = {row.start for row in new}
             if table is imported_bars:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 __all__ = ["chunks", "insert_into"]
@@ -13,9 +13,9 @@ _CHUNK = 500  # values in one IN (...); far below every database's limit
 Value = TypeVar("Value")
 
 
-def insert_into(table: Table, connection: Connection) -> sqlite.Insert | postgresql.Insert:
+def insert_into(table: Table, dialect: str) -> sqlite.Insert | postgresql.Insert:
     """Return an insert that knows ``ON CONFLICT``."""
-    if connection.dialect.name == "sqlite":
+    if dialect == "sqlite":
         return sqlite.insert(table)
     return postgresql.insert(table)
 

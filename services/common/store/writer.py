@@ -20,7 +20,9 @@ __all__ = ["load_offsets", "save_offset", "save_predictions", "save_ticks"]
 
 def _insert_new(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     if rows:
-        connection.execute(insert_into(table, connection).on_conflict_do_nothing(), rows)
+        connection.execute(
+            insert_into(table, connection.dialect.name).on_conflict_do_nothing(), rows
+        )
 
 
 def save_ticks(connection: Connection, batch: Iterable[Tick]) -> None:
@@ -31,7 +33,9 @@ def save_ticks(connection: Connection, batch: Iterable[Tick]) -> None:
     rows = [_tick_row(tick) for tick in batch]
     if rows:
         lock_series(connection, ((row["feed"], row["symbol"]) for row in rows))
-        insert = insert_into(ticks, connection).on_conflict_do_nothing().returning(*ticks.c)
+        insert = (
+            insert_into(ticks, connection.dialect.name).on_conflict_do_nothing().returning(*ticks.c)
+        )
         add_to_bars(connection, connection.execute(insert, rows).all())
 
 
@@ -127,7 +131,7 @@ def save_offset(
         )
     else:
         statement = (
-            insert_into(table, connection)
+            insert_into(table, connection.dialect.name)
             .values(**key, next_offset=next_offset)
             .on_conflict_do_update(
                 index_elements=list(key),
