@@ -18,14 +18,16 @@ from data_collector.breaker import Breaker
 from data_collector.delivery import Delivery, Topics
 from data_collector.desk import Desk
 from data_collector.errors import VenueError
-from data_collector.poller import Exchange, Poller, Times
+from data_collector.poller import Exchange, Poller, Times, VenueClient
 from data_collector.rest import RestVenue, make_client
 from data_collector.schedule import Schedule
 from data_collector.settings import CollectorSettings
 from data_collector.spool import Spool, SpoolOptions
 from data_collector.status import StandbyProbes, active_probes, describe, standby_probes
+from data_collector.stream import StreamVenue
 from data_collector.validation import Limits, Validator
 from data_collector.venues import ADAPTERS
+from data_collector.venues.streams import STREAMS
 
 __all__ = ["Collector"]
 
@@ -103,15 +105,32 @@ class Collector:
         metrics.ACTIVE.set(0)
 
     def _open_exchanges(self, stack: AsyncExitStack) -> list[Exchange]:
-        exchanges = []
-        for name in self._settings.exchanges:
-            client = make_client(self._settings.rest_url(name), self._settings.poll_deadline_s)
-            plan = self._settings.plan(name) or ()
-            venue = RestVenue(ADAPTERS[name], client, plan, self._clock)
-            stack.push_async_callback(venue.close)
-            rng = random.Random()  # noqa: S311 - jitter
-            exchanges.append(Exchange(venue, Breaker(name, self._clock, rng)))
-        return exchanges
+        open_ = self._open_stream if self._settings.collector_mode == "stream" else self._open_rest
+        return [
+            Exchange(open_(name, stack), Breaker(name, self._clock, random.Random()))  # noqa: S311
+            for name in self._settings.exchanges
+        ]
+
+    def _open_rest(self, name: str, stack: AsyncExitStack) -> VenueClient:
+        client = make_client(self._settings.rest_url(name), self._settings.poll_deadline_s)
+        plan = self._settings.plan(name) or ()
+        venue = RestVenue(ADAPTERS[name], client, plan, self._clock)
+        stack.push_async_callback(venue.close)
+        return venue
+
+    def _open_stream(self, name: str, stack: AsyncExitStack) -> VenueClient:
+        """Connect to the stream at once: also the ones that only stand by for a failover."""
+        settings = self._settings
+        venue = StreamVenue(
+            STREAMS[name],
+            settings.ws_url(name),
+            settings.symbols,
+            settings.stream_silence_s,
+            self._clock,
+        )
+        task = asyncio.create_task(venue.run())
+        stack.push_async_callback(_cancel, task)
+        return venue
 
     async def _keep_warm(self, exchanges: Sequence[Exchange]) -> None:
         """Keep connections open while standing by, and know which exchange answers."""
@@ -145,6 +164,11 @@ class Collector:
     def _fail(self) -> None:
         self._failed = True
         self._stop.set()
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _open_lock(settings: CollectorSettings) -> LeaderLock:

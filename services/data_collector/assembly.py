@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from common.wire import Feed, Tick, Venue
 from data_collector.errors import AnswerError
-from data_collector.venues import Observation, TakerTrade
+from data_collector.venues import Observation, TakerTrade, Totals
 
-__all__ = ["Flow", "Stamp", "assemble", "flow_since"]
+__all__ = ["Flow", "Stamp", "assemble", "flow_between", "flow_since"]
 
 
 class Stamp(NamedTuple):
@@ -38,6 +38,13 @@ def flow_since(trades: Sequence[TakerTrade], last_id: int | None) -> Flow | None
             buy += trade.size if trade.taker_buys else 0
             sell += 0 if trade.taker_buys else trade.size
     return Flow(buy, sell)
+
+
+def flow_between(before: Totals | None, now: Totals) -> Flow | None:
+    """Return the flow between two states of one connection; None across connections."""
+    if before is None or before.connection != now.connection:
+        return None
+    return Flow(now.bought - before.bought, now.sold - before.sold)
 
 
 def assemble(symbol: str, seen: Observation, stamp: Stamp, flow: Flow | None = None) -> Tick:

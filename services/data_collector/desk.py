@@ -10,8 +10,9 @@ from common.errors import InvalidMessageError
 from common.log import get_logger
 from common.wire import DeadLetter, Feed, Tick, Venue, decode, encode
 from data_collector import metrics
-from data_collector.assembly import Stamp, assemble, flow_since
+from data_collector.assembly import Flow, Stamp, assemble, flow_between, flow_since
 from data_collector.errors import AnswerError
+from data_collector.skew import SkewEstimate
 from data_collector.spool import Entry, Kind, Spool
 from data_collector.validation import Validator
 from data_collector.venues import Observation
@@ -42,7 +43,8 @@ class Desk:
         self._on_record = on_record
         self._writer = ThreadPoolExecutor(1, "spool")
         self._waiting: deque[Entry] = deque()
-        self._last_trade: dict[tuple[Venue, str], int] = {}
+        self._last_seen: dict[tuple[Venue, str], Observation] = {}
+        self.skews: dict[Venue, SkewEstimate] = {}
         self.last_error = ""
         self.last_ticks: dict[str, Tick] = {}
 
@@ -63,13 +65,12 @@ class Desk:
         """Spool the tick; raises `AnswerError` where it is refused."""
         now = self._clock.now()
         stamp = Stamp(venue, self._feed, sequence, now)
-        last = self._last_trade.get((venue, symbol))
-        tick = assemble(symbol, seen, stamp, flow_since(seen.trades, last))
+        tick = assemble(symbol, seen, stamp, self._flow(symbol, venue, seen))
+        self._note_skew(tick)
         refusal = self._validator.check(tick)
         if refusal:
             raise AnswerError(refusal.reason, refusal.detail, encode(tick))
-        if seen.trades:
-            self._last_trade[venue, symbol] = seen.trades[-1].trade_id
+        self._last_seen[venue, symbol] = seen
         metrics.TICKS.labels(symbol, venue).inc()
         metrics.EVENT_AGE.labels(venue).set((now - tick.event_time).total_seconds())
         self.last_ticks[symbol] = tick
@@ -106,6 +107,20 @@ class Desk:
         """Return the seconds since the schedule of the newest tick."""
         newest = max((tick.sequence for tick in self.last_ticks.values()), default=None)
         return None if newest is None else (to_micros(self._clock.now()) - newest) / 1e6
+
+    def _flow(self, symbol: str, venue: Venue, seen: Observation) -> Flow | None:
+        """Return the flow since the last accepted tick of the same venue."""
+        before = self._last_seen.get((venue, symbol))
+        if seen.totals is not None:
+            return flow_between(before.totals if before else None, seen.totals)
+        last_id = before.trades[-1].trade_id if before and before.trades else None
+        return flow_since(seen.trades, last_id)
+
+    def _note_skew(self, tick: Tick) -> None:
+        if not tick.event_time_estimated:
+            estimate = self.skews.setdefault(tick.venue, SkewEstimate())
+            estimate.add(tick.event_time, tick.receive_time)
+            metrics.CLOCK_SKEW.labels(tick.venue).set(estimate.seconds)
 
     async def _write(self, entry: Entry) -> None:
         self._waiting.append(entry)

@@ -5,6 +5,7 @@ from prometheus_client import Counter, Gauge, Histogram
 __all__ = [
     "ACTIVE",
     "BREAKER_STATE",
+    "CLOCK_SKEW",
     "DEAD_LETTERS",
     "DELIVERED",
     "DELIVERY_FAILURES",
@@ -20,6 +21,9 @@ __all__ = [
     "SPOOL_DROPPED",
     "SPOOL_LOST_BYTES",
     "SPOOL_RECORDS",
+    "STREAM_DROPS",
+    "STREAM_GAPS",
+    "STREAM_MESSAGES",
     "TICKS",
 ]
 
@@ -72,4 +76,18 @@ DELIVERY_LATENCY = Histogram(
     "data_collector_delivery_latency_seconds",
     "From sending to Kafka's acknowledgement",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 10, 60),
+)
+STREAM_MESSAGES = Counter(
+    "data_collector_stream_messages", "Messages of streams: data, alive, refused", ["venue", "kind"]
+)
+STREAM_DROPS = Counter(
+    "data_collector_stream_drops", "Connections that ended and were made anew", ["venue"]
+)
+STREAM_GAPS = Counter(
+    "data_collector_stream_gaps", "Missing trades seen, each ends its connection", ["venue"]
+)
+CLOCK_SKEW = Gauge(
+    "data_collector_clock_skew_seconds",
+    "How far the venue's clock is ahead of ours, at least (from the freshest of the last ticks)",
+    ["venue"],
 )

@@ -21,7 +21,7 @@ from data_collector.errors import (
 )
 from data_collector.venues import Adapter, Observation, Request
 
-__all__ = ["Outcome", "RestVenue", "check_status", "make_client"]
+__all__ = ["Outcome", "RestVenue", "check_status", "error_of_status", "make_client"]
 
 Outcome = Observation | VenueError
 
@@ -114,19 +114,23 @@ class RestVenue:
 
 def check_status(response: httpx.Response, now: datetime) -> None:
     """Return if the answer may be read; else raise the `VenueError` that its status means."""
-    status = response.status_code
-    said = f"HTTP {status}: {response.text[:200]}"
-    if status == HTTPStatus.OK:
-        return
+    if response.status_code != HTTPStatus.OK:
+        retry_after = response.headers.get("Retry-After", "")
+        raise error_of_status(response.status_code, response.text, retry_after, now)
+
+
+def error_of_status(status: int, text: str, retry_after: str, now: datetime) -> VenueError:
+    """Return what a status other than 200 means for the caller."""
+    said = f"HTTP {status}: {text[:200]}"
     if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.IM_A_TEAPOT):
-        raise BackOffError(said, _retry_after(response.headers.get("Retry-After", ""), now))
+        return BackOffError(said, _retry_after(retry_after, now))
     if status in (HTTPStatus.FORBIDDEN, HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS):
-        raise RefusedForGoodError(said)
+        return RefusedForGoodError(said)
     if status == HTTPStatus.NOT_FOUND or (status == HTTPStatus.BAD_REQUEST and "-1121" in said):
-        raise UnsupportedSymbolError(said)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or response.is_redirect:
-        raise RetryError(said)
-    raise AnswerError("unexpected_status", said, response.content)
+        return UnsupportedSymbolError(said)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or 300 <= status < 400:
+        return RetryError(said)
+    return AnswerError("unexpected_status", said, text.encode())
 
 
 def _retry_after(text: str, now: datetime) -> float | None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, HttpUrl, field_validator, model_validator
+from pydantic import Field, HttpUrl, WebsocketUrl, field_validator, model_validator
 
 from common.settings import CommaSeparated, ServiceSettings, split_commas
 from data_collector.venues import ADAPTERS, Request
@@ -21,6 +21,11 @@ class CollectorSettings(ServiceSettings):
     coinbase_rest_url: HttpUrl = HttpUrl("https://api.exchange.coinbase.com")
     binance_rest_url: HttpUrl = HttpUrl("https://api.binance.com")
     kraken_rest_url: HttpUrl = HttpUrl("https://api.kraken.com")
+    collector_mode: Literal["rest", "stream"] = "rest"
+    coinbase_ws_url: WebsocketUrl = WebsocketUrl("wss://ws-feed.exchange.coinbase.com")
+    binance_ws_url: WebsocketUrl = WebsocketUrl("wss://stream.binance.com:9443")
+    kraken_ws_url: WebsocketUrl = WebsocketUrl("wss://ws.kraken.com")
+    stream_silence_s: Seconds = 5.0  # heartbeats count; then a stream is made anew
     poll_interval_s: Annotated[float, Field(ge=0.01, le=60)] = 1.0
     rate_limit_factor: Seconds = 1.0  # of the documented limits; more for a simulator without any
     request_timeout_s: Seconds = 0.7  # while another venue can still be asked for this second
@@ -60,7 +65,7 @@ class CollectorSettings(ServiceSettings):
 
     @model_validator(mode="after")
     def _limits_allow_the_symbols(self) -> "CollectorSettings":
-        for name in self.exchanges:
+        for name in self.exchanges if self.collector_mode == "rest" else ():
             if self.plan(name) is None:
                 raise ValueError(
                     f"{len(self.symbols)} symbols each {self.poll_interval_s} s are more than "
@@ -77,3 +82,7 @@ class CollectorSettings(ServiceSettings):
     def rest_url(self, venue: str) -> str:
         """Return where ``venue`` answers, without a slash at the end."""
         return str(getattr(self, f"{venue}_rest_url")).rstrip("/")
+
+    def ws_url(self, venue: str) -> str:
+        """Return where ``venue`` streams, without a slash at the end."""
+        return str(getattr(self, f"{venue}_ws_url")).rstrip("/")

@@ -84,6 +84,7 @@ def describe(poller: Poller, desk: Desk, spool: Spool, delivery: Delivery) -> di
     """Return the status page of the one that collects."""
     return {
         **poller.describe(),
+        "clock_skew_s": {venue: skew.seconds for venue, skew in desk.skews.items()},
         "last_tick_age_s": desk.newest_age_s,
         "last_ticks": {
             symbol: {

@@ -21,6 +21,7 @@ from exchange_simulator.recording import load_recording
 from exchange_simulator.replay import ReplayMarket
 from exchange_simulator.server import Exchange, add_venues
 from exchange_simulator.settings import SimulatorSettings
+from exchange_simulator.streams import add_streams
 
 __all__ = ["main"]
 
@@ -72,6 +73,7 @@ def _quotes(exchange: Exchange) -> Check:
 
 async def _serve(settings: SimulatorSettings, exchange: Exchange, stop: threading.Event) -> None:
     app = web.Application()
+    add_streams(app, exchange)
     add_venues(app, exchange)
     add_admin(app, exchange)
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True)

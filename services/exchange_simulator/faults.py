@@ -23,6 +23,7 @@ Kind: TypeAlias = Literal[
     "malformed",  # the answer is cut in the middle
     "absurd",  # prices as ``value`` says
     "clock_skew",  # the venue's clock runs ``skew_s`` ahead
+    "gap",  # a stream loses what happens, but for its heartbeats
     "stale",  # everything stands still from the fault's start on (also: repeats)
 ]
 

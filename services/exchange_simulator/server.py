@@ -17,7 +17,7 @@ from exchange_simulator.limits import RateLimits
 from exchange_simulator.market import Market
 from exchange_simulator.venues import binance, coinbase, kraken
 
-__all__ = ["Exchange", "add_venues"]
+__all__ = ["Exchange", "add_venues", "inquire", "refuse", "reset"]
 
 _ROUTES: dict[str, Sequence[Route]] = {
     "coinbase": coinbase.ROUTES,
@@ -75,11 +75,11 @@ def _handler(
             metrics.FAULTS.labels(venue, fault.kind).inc()
         await asyncio.sleep(sum(fault.delay_s for _, fault in struck if fault.kind == "slow"))
         headers: dict[str, str] = {}
-        response = _refusal(venue, struck, request)
+        response = refuse(venue, struck, request)
         if response is None:
             response, headers = _limited(exchange, venue, route, request)
         if response is None:
-            inquiry = _inquiry(exchange, venue, struck, request)
+            inquiry = inquire(exchange, venue, struck, request)
             response = _to_response(route.answer(inquiry), struck)
         response.headers.update(headers)
         metrics.REQUESTS.labels(venue, response.status).inc()
@@ -88,9 +88,10 @@ def _handler(
     return handle
 
 
-def _inquiry(
+def inquire(
     exchange: Exchange, venue: str, struck: Sequence[tuple[int, Fault]], request: web.Request
 ) -> Inquiry:
+    """Return the question with the faults that touch its content."""
     at_us = exchange.now_us
     skew_us, absurd = 0, None
     for start_us, fault in struck:
@@ -111,12 +112,13 @@ def _inquiry(
     )
 
 
-def _refusal(
+def refuse(
     venue: str, struck: Sequence[tuple[int, Fault]], request: web.Request
 ) -> web.Response | None:
+    """Return the answer of the first fault that refuses the request, if there is one."""
     for _, fault in struck:
         if fault.kind == "reset":
-            _reset(request)
+            reset(request)
             return web.Response(status=500)  # goes nowhere
         if fault.kind == "server_error":
             return web.Response(status=fault.status, text="<html>Internal error</html>")
@@ -128,7 +130,8 @@ def _refusal(
     return None
 
 
-def _reset(request: web.Request) -> None:
+def reset(request: web.Request) -> None:
+    """Reset the connection."""
     transport = request.transport
     if transport is not None:
         raw: socket.socket = transport.get_extra_info("socket")

@@ -12,7 +12,7 @@ import msgspec
 from common.wire import Venue
 from data_collector.errors import AnswerError
 
-__all__ = ["Adapter", "Answers", "Observation", "Request", "TakerTrade", "parse_json"]
+__all__ = ["Adapter", "Answers", "Observation", "Request", "TakerTrade", "Totals", "parse_json"]
 
 Answers = Mapping[str, bytes]  # body by the name of its request
 
@@ -37,6 +37,14 @@ class TakerTrade(NamedTuple):
     taker_buys: bool
 
 
+class Totals(NamedTuple):
+    """What takers bought and sold since connection number ``connection`` was opened."""
+
+    connection: int
+    bought: Decimal
+    sold: Decimal
+
+
 @dataclass(frozen=True)
 class Observation:
     """What a venue says of one market; values as sent, not yet judged."""
@@ -49,7 +57,8 @@ class Observation:
     ask: Decimal | None = None
     ask_size: Decimal | None = None
     trade_id: str | None = None
-    trades: tuple[TakerTrade, ...] = ()  # oldest first
+    trades: tuple[TakerTrade, ...] = ()  # the last ones, oldest first (REST)
+    totals: Totals | None = None  # stream
 
 
 class Adapter(ABC):

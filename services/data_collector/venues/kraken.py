@@ -11,7 +11,7 @@ from common.wire import Venue
 from data_collector.errors import AnswerError, BackOffError, RetryError, UnsupportedSymbolError
 from data_collector.venues.base import Adapter, Answers, Observation, Request, parse_json
 
-__all__ = ["KrakenAdapter", "pair_name"]
+__all__ = ["KrakenAdapter", "code_of", "pair_name"]
 
 _CODES: Mapping[str, str] = MappingProxyType({"BTC": "XBT", "DOGE": "XDG"})
 
@@ -30,17 +30,21 @@ class _Answer(msgspec.Struct):
 _answer = msgspec.json.Decoder(_Answer)
 
 
+def code_of(currency: str) -> str:
+    """Return Kraken's own code of a currency."""
+    return _CODES.get(currency, currency)
+
+
 def pair_name(symbol: str) -> str:
     """Return ``XBTUSD`` of ``BTC-USD``."""
     base, _, quote = symbol.partition("-")
-    return _CODES.get(base, base) + _CODES.get(quote, quote)
+    return code_of(base) + code_of(quote)
 
 
 def _result_names(symbol: str) -> tuple[str, str]:
     """Return how the answer may call the pair: old listings have X and Z before the codes."""
     base, _, quote = symbol.partition("-")
-    code = _CODES.get(base, base)
-    return pair_name(symbol), f"X{code}Z{quote}"
+    return pair_name(symbol), f"X{code_of(base)}Z{quote}"
 
 
 class KrakenAdapter(Adapter):

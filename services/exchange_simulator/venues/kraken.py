@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from exchange_simulator.inquiry import Answer, Inquiry, Route, fixed, iso_time
 from exchange_simulator.instruments import INSTRUMENTS, base_of
+from exchange_simulator.market import Quote
 
-__all__ = ["NAMES", "PAIRS", "ROUTES", "TOO_MANY", "UNKNOWN_METHOD", "ticker_of"]
+__all__ = ["NAMES", "PAIRS", "ROUTES", "TOO_MANY", "UNKNOWN_METHOD", "places_of", "ticker_of"]
 
 _CODES = {"BTC": "XBT", "DOGE": "XDG"}  # Kraken's own codes
 _OLD_STYLE = ("XBT", "ETH", "XRP", "LTC")  # listed before 2017: X and Z prefixes
@@ -35,10 +36,15 @@ def _ticker(inquiry: Inquiry) -> Answer:
     return _ok({NAMES[pair]: ticker_of(inquiry, PAIRS[pair]) for pair in pairs})
 
 
+def places_of(quote: Quote) -> int:
+    """Return the decimals of a price."""
+    return 5 if quote.bid > 1 else 8
+
+
 def ticker_of(inquiry: Inquiry, symbol: str) -> dict[str, object]:
     """Return the fields a, b, c, v, p, t, l, h, o; pairs are [today, last 24 hours]."""
     quote, last, day = inquiry.quote(symbol), inquiry.trades(symbol, 1)[-1], inquiry.day(symbol)
-    places = 5 if quote.bid > 1 else 8
+    places = places_of(quote)
     return {
         "a": [fixed(quote.ask, places), str(int(quote.ask_size)), fixed(quote.ask_size, 3)],
         "b": [fixed(quote.bid, places), str(int(quote.bid_size)), fixed(quote.bid_size, 3)],
