@@ -67,11 +67,11 @@ export class Market {
     const { interval, seconds: span, step } = rangeOf(this.view);
     const { symbol, horizon } = this.view;
     const start = Math.floor(span ? now - span : Math.max(first ?? 0, now - step * 1990));
-    const oldest = Math.max(start, Math.floor(now) - 86_340);
+    const day = Math.floor(now) - 86_340;
     const [bars, predictions, scores] = await Promise.all([
       api.bars(symbol, interval, start, now + 1),
-      api.predictions(symbol, horizon, this.trackStep, Math.max(oldest, start - horizon), now + 1),
-      api.scoreSeries(symbol, horizon, this.scoreStep, oldest, now + 1),
+      api.predictions(symbol, horizon, this.trackStep, Math.max(day, start - horizon), now + 1),
+      api.scoreSeries(symbol, horizon, this.scoreStep, Math.max(day, start), now + 1),
     ]);
     this.#mergeBars(bars);
     this.#mergePredictions(predictions);

@@ -182,7 +182,8 @@ export function timeAxis(zone) {
   return {
     stroke: colour("quiet"), font: FONT, size: 26, gap: 4, space: 70,
     grid: { stroke: colour("grid"), width: 1 }, ticks: { show: false },
-    values: (_plot, splits, _axis, _space, step) => splits.map((at) => {
+    values: (plot, splits, _axis, _space, step) => splits.map((at) => {
+      if (plot.valToPos(at, "x") < 20) return ""; // it would be cut off
       const clock = time(at, zone());
       if (step >= 86400 || (step >= 60 && clock.startsWith("00:00"))) return day(at, zone());
       return step >= 60 ? clock.slice(0, 5) : clock;
