@@ -96,7 +96,9 @@ class Service:
 class Bench:
     """A simulator, collectors of one spool and lock, and topics of their own."""
 
-    def __init__(self, directory: Path, kafka: KafkaCluster, name: str) -> None:
+    def __init__(
+        self, directory: Path, kafka: KafkaCluster, name: str, market: dict[str, str]
+    ) -> None:
         self._directory = directory
         self._kafka = kafka
         self.topics = f"{name}-prices", f"{name}-dlq"
@@ -104,7 +106,7 @@ class Bench:
         self._services: list[Service] = []
         self._port = free_port()
         self.simulator = self._start(
-            "exchange_simulator", {"SIMULATOR_PORT": str(self._port), **_LIFTED}
+            "exchange_simulator", {"SIMULATOR_PORT": str(self._port), **_LIFTED, **market}
         )
         self.simulator.wait_ready("active")
 
@@ -119,6 +121,9 @@ class Bench:
             "COINBASE_REST_URL": f"{url}/coinbase",
             "BINANCE_REST_URL": f"{url}/binance",
             "KRAKEN_REST_URL": f"{url}/kraken",
+            "COINBASE_WS_URL": f"ws{url[4:]}/coinbase/ws",
+            "BINANCE_WS_URL": f"ws{url[4:]}/binance",
+            "KRAKEN_WS_URL": f"ws{url[4:]}/kraken/ws",
             # A machine that is busy with other tests answers late: that is not what is tested.
             "REQUEST_TIMEOUT_S": "4",
             "POLL_DEADLINE_S": "9",
@@ -199,9 +204,9 @@ _LIFTED = {"SYMBOLS": "BTC-USD,ETH-USD", "SIMULATOR_RATE_LIMIT_FACTOR": "0"}
 
 
 @contextmanager
-def bench_in(directory: Path, kafka: KafkaCluster, name: str) -> Iterator[Bench]:
-    """Yield a bench whose processes are ended at the end."""
-    bench = Bench(directory, kafka, name)
+def bench_in(directory: Path, kafka: KafkaCluster, name: str, **market: str) -> Iterator[Bench]:
+    """Yield a bench whose processes are ended at the end; ``market`` is for the simulator."""
+    bench = Bench(directory, kafka, name, market)
     try:
         yield bench
     finally:

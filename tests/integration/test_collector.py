@@ -17,6 +17,8 @@ from tests.support.kafka_cluster import KafkaCluster
 
 from common.wire import DeadLetter, Tick, decode
 
+RECORDINGS = Path(__file__).parents[3] / "shared" / "data" / "binance_btcusdt"
+
 pytestmark = pytest.mark.integration
 
 
@@ -156,6 +158,43 @@ def test_faults_of_the_preferred_exchange_leave_no_hole(bench: Bench) -> None:
     letters = [decode(payload, DeadLetter) for payload in bench.raw(bench.topics[1])]
     assert {"malformed", "out_of_range", "clock_skew"} <= {letter.reason for letter in letters}
     assert all(letter.origin == "data-collector:coinbase" for letter in letters)
+
+
+def test_streams_give_the_same_ticks_on_the_same_grid(bench: Bench) -> None:
+    collector = bench.collector(COLLECTOR_MODE="stream")
+    collector.wait_ready("active")
+    collector.wait_delivered(8)
+    bench.fault(kind="reset", venue="coinbase", for_s=1.5)
+    collector.wait_delivered(16)
+    collector.end()
+    for symbol in ("BTC-USD", "ETH-USD"):
+        bench.assert_complete(symbol)
+    ticks = [decode(payload, Tick) for payload in bench.raw(bench.topics[0])]
+    assert {tick.venue for tick in ticks} >= {"coinbase", "binance"}
+    assert all(tick.sequence % INTERVAL_US == 0 for tick in ticks)
+    assert any(tick.buy_volume for tick in ticks)
+    assert all(tick.bid_size is not None for tick in ticks)
+
+
+def test_a_recording_is_collected_with_its_clock_skew(kafka: KafkaCluster, tmp_path: Path) -> None:
+    recording = RECORDINGS / "usdm_20240808_bbo.parquet"
+    if not recording.exists():
+        pytest.skip(f"no recordings at {RECORDINGS}")
+    kafka.start()
+    options = {"REPLAY_FILE": str(recording), "REPLAY_SPEED": "2", "SYMBOLS": "BTC-USD"}
+    with bench_in(tmp_path, kafka, "replay", **options) as bench:
+        collector = bench.collector(FEED="replay", SYMBOLS="BTC-USD")
+        collector.wait_ready("active")
+        collector.wait_delivered(12)
+        skew = collector.get("/status")[1]["clock_skew_s"]["coinbase"]
+        market = bench.simulator.get("/status")[1]["market"]
+        collector.end()
+        bench.assert_complete()
+        ticks = [decode(payload, Tick) for payload in bench.raw(bench.topics[0])]
+    assert 1.0 < skew < 1.6  # as recorded: 1.2 to 1.3 s ahead of the recorder's clock
+    assert market["file"] == recording.name
+    assert {tick.feed for tick in ticks} == {"replay"}
+    assert all(61_000 < tick.mid < 62_500 for tick in ticks)
 
 
 def pending(collector: Service) -> int:
