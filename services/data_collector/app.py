@@ -32,6 +32,7 @@ from data_collector.venues.streams import STREAMS
 __all__ = ["Collector"]
 
 _WARM_EVERY_S = 10.0
+_LAST_POLLS_S = 3.0  # of the time to stop, for the polls under way
 _FOREVER_MS = 24 * 3600 * 1000
 
 _log = get_logger(__name__)
@@ -97,6 +98,7 @@ class Collector:
         self._delivery.begin(spool)
         await schedule.run(last, stopping)
         deadline = Deadline(self._clock)
+        await schedule.drain(min(_LAST_POLLS_S, deadline.remaining()))
         await poller.close()
         await desk.close()
         await asyncio.to_thread(self._delivery.stop, deadline)

@@ -11,7 +11,14 @@ from common.log import get_logger
 from common.wire import Venue
 from data_collector import metrics
 from data_collector.breaker import Breaker
-from data_collector.errors import AnswerError, RetryError, UnsupportedSymbolError, VenueError
+from data_collector.errors import (
+    AnswerError,
+    BackOffError,
+    RefusedForGoodError,
+    RetryError,
+    UnsupportedSymbolError,
+    VenueError,
+)
 from data_collector.rest import Outcome
 from data_collector.venues import Observation
 
@@ -145,12 +152,12 @@ class Poller:
     async def _probe(self, exchange: Exchange) -> None:
         """Ask as a poll would, and judge the venue by it; the answers are not used."""
         asked = [s for s in self._symbols if s not in exchange.unsupported]
-        errors: list[VenueError] = [RetryError("probe failed")]
+        outcomes: Mapping[str, Outcome] = {"": RetryError("probe failed")}
         try:
             outcomes = await exchange.client.observe(asked, self._times.request_s)
-            errors = [each for each in outcomes.values() if isinstance(each, VenueError)]
         finally:
-            self._judge(exchange, errors)
+            errors = [each for each in outcomes.values() if isinstance(each, VenueError)]
+            self._judge(exchange, errors, len(outcomes) - len(errors))
 
     async def _ask(
         self, exchange: Exchange, symbols: Sequence[str], sequence: int, limit_s: float
@@ -178,12 +185,14 @@ class Poller:
                 _log.error("exchange has no such market", venue=venue, symbol=symbol, said=error)
             except VenueError as error:
                 errors.append(error)
-        self._judge(exchange, errors)
+        self._judge(exchange, errors, len(accepted))
         return accepted
 
-    def _judge(self, exchange: Exchange, errors: Sequence[VenueError]) -> None:
-        if errors:
-            exchange.breaker.failed(errors[0])
+    def _judge(self, exchange: Exchange, errors: Sequence[VenueError], good: int) -> None:
+        """Blame the venue where nothing was good, or where it asks to be left alone."""
+        grave = [e for e in errors if isinstance(e, BackOffError | RefusedForGoodError)]
+        if grave or (errors and not good):
+            exchange.breaker.failed((grave or errors)[0])
         else:
             exchange.answered_at = self._clock.monotonic()
             exchange.breaker.succeeded()

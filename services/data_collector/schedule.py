@@ -10,6 +10,7 @@ from data_collector import metrics
 __all__ = ["Schedule"]
 
 _BEAT_S = 1.0  # the longest sleep at once, so that liveness is seen and clock steps are noticed
+_GRACE_S = 0.05
 
 _log = get_logger(__name__)
 
@@ -32,7 +33,7 @@ class Schedule:
         self.beat_at = clock.monotonic()
 
     async def run(self, last_sequence: int, stop: asyncio.Event) -> None:
-        """Poll until ``stop``; then return when the polls under way have ended.
+        """Poll until ``stop``; then return at once, see `drain`.
 
         The first poll is at once, for the present slot, unless ``last_sequence`` has it.
         """
@@ -48,20 +49,32 @@ class Schedule:
                 metrics.POLL_LATENESS.observe(max(0.0, lateness / 1e6))
             self._start(slot)
             slot += self._interval
-        await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Let the polls under way end within ``timeout_s``; give up the others."""
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=timeout_s)
+            for poll in late:
+                poll.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     def _slot_of_now(self) -> int:
         now = to_micros(self._clock.now())
         return now - now % self._interval
 
     async def _sleep_until(self, slot: int, stop: asyncio.Event) -> None:
+        """Return at ``slot``, or an interval from now if the wall clock was set back meanwhile."""
+        patience = self._clock.monotonic() + self._interval / 1e6 + _GRACE_S
         while not stop.is_set():
             self.beat_at = self._clock.monotonic()
+            if self.beat_at >= patience:
+                _log.warning("the wall clock is behind the last poll, polling on", sequence=slot)
+                return
             delay = (slot - to_micros(self._clock.now())) / 1e6
             if delay <= 0:
                 return
             try:
-                async with asyncio.timeout(min(delay, _BEAT_S)):
+                async with asyncio.timeout(min(delay, _BEAT_S, patience - self.beat_at)):
                     await stop.wait()
             except TimeoutError:
                 continue

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 from data_collector.spool.records import Entry, scan
@@ -53,9 +54,9 @@ class Segment:
         chunk = _CHUNK
         while offset < self.size:
             data = os.pread(self._descriptor, min(chunk, self.size - offset), offset)
-            found = [(offset + end, entry) for end, entry in scan(data)]
+            found = [(offset + end, entry) for end, entry in islice(scan(data), limit)]
             if found or chunk >= self.size - offset:
-                return found[:limit]
+                return found
             chunk *= 4
         return []
 

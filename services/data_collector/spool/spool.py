@@ -210,7 +210,10 @@ class Spool:
         )
         if due:
             self._synced_at = now
-            self._segments[-1].sync()
+            try:
+                self._segments[-1].sync()
+            except OSError as error:  # the record is written; only a power cut could take it
+                _log.error("the spool cannot be synchronised to disk", why=error.strerror)
 
     def _report(self) -> None:
         metrics.SPOOL_RECORDS.set(self.pending)

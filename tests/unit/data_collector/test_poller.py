@@ -130,6 +130,16 @@ def test_only_the_symbol_that_failed_is_asked_elsewhere(clock: FakeClock) -> Non
     assert bench.exchanges[0].unsupported == {"ETH-USD"}
 
 
+def test_one_symbol_that_fails_does_not_take_the_venue_from_the_others(clock: FakeClock) -> None:
+    bench = Bench(clock, ("BTC-USD", "ETH-USD"))
+    bench.first.failures["ETH-USD"] = RetryError("no answer")
+    assert bench.poll(*range(1, 7)) == ["coinbase", "kraken"] * 6
+    assert bench.exchanges[0].breaker.state == "closed"
+    bench.first.failures["ETH-USD"] = BackOffError("429", 100)
+    bench.poll(7)
+    assert bench.poll(8) == ["kraken", "kraken"]
+
+
 def test_with_all_open_the_ones_that_are_due_are_asked_and_recover(clock: FakeClock) -> None:
     bench = Bench(clock)
     bench.first.failure = bench.second.failure = RetryError("no network")

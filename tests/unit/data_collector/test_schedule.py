@@ -1,4 +1,6 @@
 import asyncio
+import time
+from datetime import datetime, timedelta
 
 from structlog.testing import capture_logs
 
@@ -14,6 +16,7 @@ def run(schedule: Schedule, last: int, duration_s: float) -> None:
         stop = asyncio.Event()
         asyncio.get_running_loop().call_later(duration_s, stop.set)
         await schedule.run(last, stop)
+        await schedule.drain(5)
 
     asyncio.run(main())
 
@@ -46,6 +49,46 @@ def test_the_present_slot_is_not_polled_twice() -> None:
     polled: list[tuple[int, int]] = []
     run(make(0, polled), last=taken, duration_s=0.4)
     assert polled[0][0] == taken + INTERVAL_US
+
+
+def test_polls_under_way_are_given_up_at_the_deadline() -> None:
+    polled: list[tuple[int, int]] = []
+    schedule = make(poll_s=30, polled=polled)
+
+    async def main() -> float:
+        stop = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.2, stop.set)
+        await schedule.run(-1, stop)
+        started = time.monotonic()
+        await schedule.drain(0.1)
+        return time.monotonic() - started
+
+    assert asyncio.run(main()) < 2
+    assert polled
+
+
+class SteppingClock(SystemClock):
+    """Falls back by an hour after a while."""
+
+    def __init__(self) -> None:
+        self._step_at = time.monotonic() + 0.3
+
+    def now(self) -> datetime:
+        stepped = time.monotonic() > self._step_at
+        return super().now() - timedelta(hours=1 if stepped else 0)
+
+
+def test_a_wall_clock_that_is_set_back_does_not_stop_the_polls() -> None:
+    sequences: list[int] = []
+
+    async def poll(sequence: int) -> None:
+        sequences.append(sequence)
+
+    with capture_logs() as logs:
+        run(Schedule(INTERVAL_US, 10, SteppingClock(), poll), -1, 1.5)
+    assert len(sequences) >= 12
+    assert sequences == list(range(sequences[0], sequences[-1] + 1, INTERVAL_US))
+    assert any("wall clock" in entry["event"] for entry in logs)
 
 
 def test_polls_in_flight_are_bounded_and_the_rest_is_counted() -> None:
