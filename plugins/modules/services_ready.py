@@ -48,7 +48,7 @@ waited: {description: Seconds until all were ready., type: float, returned: succ
 _POLL_S = 0.1
 _REQUEST_S = 2.0
 _STATE_EVERY_S = 0.5
-_LOG_LINES = 12
+_LOG_LINES = 20
 _PATIENCE = 4  # looks at a process that is down; a single short crash passes in two
 
 

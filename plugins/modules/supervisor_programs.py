@@ -31,7 +31,8 @@ RETURN = r"""
 affected: {description: Programs that were changed., type: list, returned: success}
 """
 
-_UP = ("RUNNING", "STARTING", "BACKOFF")
+_UP = ("RUNNING", "STARTING")
+_NOT_DOWN = (*_UP, "BACKOFF", "STOPPING")
 _POLL_S = 0.1
 
 
@@ -46,11 +47,13 @@ def main() -> None:
         supports_check_mode=True,
     )
     socket, start = module.params["socket"], module.params["state"] == "started"
-    up = running(socket)
+    up = states_in(socket, _UP if start else _NOT_DOWN)
     affected = [name for name in module.params["names"] if (name in up) != start]
     if not affected or module.check_mode:
         module.exit_json(changed=bool(affected), affected=affected)
     try:
+        if start:  # one that waits to be tried again would go on waiting
+            order_all(socket, sorted(states_in(socket, ("BACKOFF",)) & set(affected)), start=False)
         refusals = order_all(socket, affected, start=start)
     except OSError as error:
         module.fail_json(
@@ -59,17 +62,17 @@ def main() -> None:
     if refusals:
         module.fail_json(msg="; ".join(f"{name}: {why}" for name, why in refusals.items()))
     deadline = time.monotonic() + module.params["timeout"]
-    while not start and (left := running(socket) & set(affected)):
+    while not start and (left := states_in(socket, _NOT_DOWN) & set(affected)):
         if time.monotonic() > deadline:
             module.fail_json(msg=f"still running: {', '.join(sorted(left))}")
         time.sleep(_POLL_S)
     module.exit_json(changed=True, affected=affected)
 
 
-def running(socket: str) -> set[str]:
-    """Return the programs that are up or about to be; a stopping one counts until it has ended."""
+def states_in(socket: str, wanted: tuple[str, ...]) -> set[str]:
+    """Return the programs whose state is one of ``wanted``."""
     states = program_states(socket) or {}
-    return {name for name, info in states.items() if info["statename"] in (*_UP, "STOPPING")}
+    return {name for name, info in states.items() if info["statename"] in wanted}
 
 
 if __name__ == "__main__":
