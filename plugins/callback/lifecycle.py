@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import re
@@ -178,11 +179,15 @@ class Pulse:
             written = max(0, _disk_used() - used) / 1e6
             bytes_text = f", {written:.0f} MB written" if fetches else ""
             text = f"    … {name}: {time.monotonic() - begun:.0f} s{bytes_text}"
-            sys.stdout.write(f"{_CLEAR}{text}" if self._terminal else f"{text}\n")
-            sys.stdout.flush()
+            _write(f"{_CLEAR}{text}" if self._terminal else f"{text}\n")
         if shown and self._terminal:
-            sys.stdout.write(_CLEAR)
-            sys.stdout.flush()
+            _write(_CLEAR)
+
+
+def _write(text: str) -> None:
+    with contextlib.suppress(OSError):  # whoever read our output has gone
+        sys.stdout.write(text)
+        sys.stdout.flush()
 
 
 def _disk_used() -> int:

@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.instance_process import DAEMON, MARKER, Member, find_members, is_frozen
+from ansible.module_utils.maven_repository import default_repository, unreachable
 from ansible.module_utils.urls import open_url
 
 DOCUMENTATION = r"""
@@ -71,6 +72,7 @@ options:
     type: list
     elements: path
     default: []
+  repository_url: {description: A mirror for jars., type: str, default: ""}
   free_mb: {description: Space needed when something must be fetched., type: int, default: 3000}
   free_mb_running: {description: Space needed otherwise., type: int, default: 200}
 author: ["bitcoin-prediction"]
@@ -106,6 +108,7 @@ def main() -> None:
             "settings": {"type": "dict", "default": {}},
             "default_settings": {"type": "dict", "default": {}},
             "layers": {"type": "list", "elements": "path", "default": []},
+            "repository_url": {"type": "str", "default": ""},
             "free_mb": {"type": "int", "default": 3000},
             "free_mb_running": {"type": "int", "default": 200},
         },
@@ -194,8 +197,22 @@ def host_faults(
         faults
         + target_faults(options)
         + replay_faults(options, recorded)
-        + space_faults(options, directory)
+        + needs_faults(options, directory)
     )
+
+
+def needs_faults(options: Mapping[str, Any], directory: Path) -> list[str]:
+    """Return what the machine lacks: space, and a network where something must be fetched."""
+    fetching = any(not os.path.exists(layer) for layer in options["layers"])
+    faults = space_faults(options, directory, fetching=fetching)
+    if fetching and not faults:
+        reason = unreachable(options["repository_url"] or default_repository())
+        if reason:
+            faults.append(
+                f"jars and packages must be fetched, and no network answers ({reason}). "
+                "Connect it, or name a proxy (export HTTPS_PROXY=ADDRESS); then type: make build"
+            )
+    return faults
 
 
 def replay_faults(options: Mapping[str, Any], recorded: Mapping[str, Any]) -> list[str]:
@@ -219,13 +236,12 @@ def target_faults(options: Mapping[str, Any]) -> list[str]:
     return [message + "Type: ansible-playbook build.yml -e target=local"]
 
 
-def space_faults(options: Mapping[str, Any], directory: Path) -> list[str]:
+def space_faults(options: Mapping[str, Any], directory: Path, *, fetching: bool) -> list[str]:
     """Return messages when the data home cannot be written or has too little space."""
     existing = next(path for path in (directory, *directory.parents) if path.exists())
     advice = "choose another data home: export XDG_DATA_HOME=DIRECTORY"
     if not os.access(existing, os.W_OK):
         return [f"{existing} is not writable. Make it so, or {advice}"]
-    fetching = [layer for layer in options["layers"] if not os.path.exists(layer)]
     needed = options["free_mb"] if fetching else options["free_mb_running"]
     free = shutil.disk_usage(existing).free // 1_000_000
     if free < needed:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import os
 import tempfile
 from collections.abc import Iterable
@@ -12,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.maven_repository import default_repository, library
 
 DOCUMENTATION = r"""
 ---
@@ -47,7 +46,6 @@ fetched: {description: Names of the jars that were fetched., type: list, returne
 
 _THREADS = 8
 _ATTEMPTS = 3
-_LIBRARY = "ansible_collections.community.general.plugins.modules.maven_artifact"
 
 
 def main() -> None:
@@ -97,13 +95,13 @@ def missing_jars(directory: Path, jars: Iterable[dict[str, str]]) -> list[dict[s
 
 
 def _fetch_all(module: Any, directory: Path, jars: list[dict[str, str]]) -> list[str]:
-    library = importlib.import_module(_LIBRARY)
-    base = module.params["repository_url"] or _default_repository(library)
-    downloader = library.MavenDownloader(module, base)
+    maven = library()
+    base = module.params["repository_url"] or default_repository()
+    downloader = maven.MavenDownloader(module, base)
     with tempfile.TemporaryDirectory(dir=directory, prefix=".fetch-") as scratch:
 
         def fetch(jar: dict[str, str]) -> str | None:
-            artifact = library.Artifact(jar["group"], jar["artifact"], jar["version"], None)
+            artifact = maven.Artifact(jar["group"], jar["artifact"], jar["version"], None)
             return fetch_verified(downloader, artifact, jar, Path(scratch), directory)
 
         with ThreadPoolExecutor(_THREADS) as pool:
@@ -129,11 +127,6 @@ def fetch_verified(
             return None
         fault = f"{name}: SHA-256 is {found}, the lock file says {jar['sha256']}"
     return fault
-
-
-def _default_repository(library: Any) -> str:
-    documentation = yaml.safe_load(library.DOCUMENTATION)
-    return str(documentation["options"]["repository_url"]["default"])
 
 
 def _complaint(faults: list[str], wanted: int) -> str:

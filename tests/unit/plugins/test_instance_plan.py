@@ -25,6 +25,7 @@ def options(tmp_path: Path) -> dict[str, Any]:
         "settings": {},
         "default_settings": {"symbols": "BTC-USD", "replay_file": ""},
         "layers": [],
+        "repository_url": "https://a.mirror",
         "free_mb": 1,
         "free_mb_running": 1,
     }
@@ -145,8 +146,19 @@ def test_a_path_too_long_for_a_socket_is_refused(options: dict[str, Any]) -> Non
 
 def test_too_little_space_is_refused(options: dict[str, Any]) -> None:
     options["free_mb_running"] = 10**9
-    (fault,) = plan.space_faults(options, Path(options["home"], "instances", "default"))
+    (fault,) = plan.space_faults(options, Path(options["home"]), fetching=False)
     assert "MB are needed" in fault
+
+
+def test_a_dead_network_matters_only_when_something_must_be_fetched(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "unreachable", lambda _address: "no route to host")
+    assert plan.needs_faults(options, Path(options["home"])) == []
+    options["layers"] = [str(Path(options["home"], "absent"))]
+    (fault,) = plan.needs_faults(options, Path(options["home"]))
+    assert "no route to host" in fault
+    assert "make build" in fault
 
 
 def test_a_replay_needs_a_recording(options: dict[str, Any]) -> None:
