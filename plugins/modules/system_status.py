@@ -36,7 +36,7 @@ options:
     elements: dict
     required: true
   platform: {description: Other programs., type: list, elements: str, default: [zookeeper, kafka]}
-  bootstrap: {description: host:port of Kafka., type: str, required: true}
+  bootstrap: {description: host:port of Kafka; empty leaves it out., type: str, required: true}
   topics: {description: Topics to show., type: list, elements: str, required: true}
   database: {description: File of the store., type: path, required: true}
   feed: {description: Kind of market data that is shown., type: str, required: true}
@@ -91,7 +91,8 @@ def collect(options: Mapping[str, Any]) -> dict[str, Any]:
     now = time.time()  # noqa: TID251 - ages of stored times, which are wall time
     awake = options["mode"] in ("running", "services")
     with ThreadPoolExecutor(8) as pool:
-        kafka = pool.submit(_kafka, options, int(now * 1000)) if awake else None
+        ask = awake and options["bootstrap"]
+        kafka = pool.submit(_kafka, options, int(now * 1000)) if ask else None
         store = pool.submit(
             store_facts, Path(options["database"]), options["feed"], options["symbols"]
         )
