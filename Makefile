@@ -52,8 +52,8 @@ check: $(DEV_READY) ## lint, types and unit tests (under 2 minutes)
 	$(BIN)/ruff check .
 	$(BIN)/mypy services plugins tests benchmarks
 	$(BIN)/yamllint --strict .
-	$(BIN)/ansible-lint --offline
-	$(BIN)/pytest tests/unit
+	PYTHONPATH=tests/support/lint $(BIN)/ansible-lint --offline
+	$(BIN)/pytest --numprocesses 2 --dist worksteal tests/unit
 
 .PHONY: test
 test: check ## all tests: check, integration, molecule, end to end, browser

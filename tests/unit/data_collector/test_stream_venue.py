@@ -20,7 +20,7 @@ from data_collector.errors import (
 )
 from data_collector.rest import Outcome
 from data_collector.stream import StreamVenue
-from data_collector.venues import Observation
+from data_collector.venues import Observation, Totals
 from data_collector.venues.streams import STREAMS
 from exchange_simulator.faults import ActiveFaults, Fault
 from exchange_simulator.limits import RateLimits
@@ -48,6 +48,16 @@ class Bench:
             while not isinstance(outcome := await self.one(timeout_s=0.01), kind):
                 await asyncio.sleep(0.02)
         return outcome
+
+    async def traded(self, since: Totals, seconds: float = 30.0) -> Observation:
+        """Return what is seen once more was traded than ``since``; the market decides when."""
+        async with asyncio.timeout(seconds):
+            while True:
+                seen = await self.one()
+                if isinstance(seen, Observation) and seen.totals is not None:
+                    if seen.totals.bought + seen.totals.sold > since.bought + since.sold:
+                        return seen
+                await asyncio.sleep(0.1)
 
 
 def run(
@@ -84,7 +94,10 @@ def test_shows_the_markets_as_they_are(venue: Venue) -> None:
     async def use(bench: Bench) -> None:
         first = await bench.one()
         assert isinstance(first, Observation)
-        await asyncio.sleep(1.3)
+        assert first.totals is not None
+        seen = await bench.traded(first.totals)
+        assert seen.totals is not None
+        assert seen.totals.connection == first.totals.connection
         now = datetime.now(UTC)  # noqa: TID251
         for symbol in ("BTC-USD", "ETH-USD"):
             seen = await bench.one(symbol)
@@ -93,12 +106,6 @@ def test_shows_the_markets_as_they_are(venue: Venue) -> None:
             quote = bench.exchange.market.quote(venue, symbol, bench.exchange.now_us)
             assert tick.mid == pytest.approx((quote.bid + quote.ask) / 2, rel=1e-3)
             assert tick.bid_size is not None
-        seen = await bench.one()
-        assert isinstance(seen, Observation)
-        assert seen.totals is not None
-        assert first.totals is not None
-        assert seen.totals.connection == first.totals.connection
-        assert seen.totals.bought + seen.totals.sold > first.totals.bought + first.totals.sold
 
     run(venue, use)
 
