@@ -18,4 +18,4 @@ class _Shared:
         return PathFinder.find_spec(name, [_SHARED])
 
 
-sys.meta_path.append(_Shared())  # type: ignore[arg-type] # a finder need only find
+sys.meta_path.append(_Shared())

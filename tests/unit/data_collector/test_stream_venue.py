@@ -54,9 +54,10 @@ class Bench:
         async with asyncio.timeout(seconds):
             while True:
                 seen = await self.one()
-                if isinstance(seen, Observation) and seen.totals is not None:
-                    if seen.totals.bought + seen.totals.sold > since.bought + since.sold:
-                        return seen
+                totals = seen.totals if isinstance(seen, Observation) else None
+                if totals and totals.bought + totals.sold > since.bought + since.sold:
+                    assert isinstance(seen, Observation)
+                    return seen
                 await asyncio.sleep(0.1)
 
 
@@ -95,9 +96,9 @@ def test_shows_the_markets_as_they_are(venue: Venue) -> None:
         first = await bench.one()
         assert isinstance(first, Observation)
         assert first.totals is not None
-        seen = await bench.traded(first.totals)
-        assert seen.totals is not None
-        assert seen.totals.connection == first.totals.connection
+        later = await bench.traded(first.totals)
+        assert later.totals is not None
+        assert later.totals.connection == first.totals.connection
         now = datetime.now(UTC)  # noqa: TID251
         for symbol in ("BTC-USD", "ETH-USD"):
             seen = await bench.one(symbol)
