@@ -70,7 +70,7 @@ def check_input(
     faults += [
         f"{name} is missing: {options[name]['help']}. Type: -e {name}={options[name]['example']}"
         for name in accepted
-        if options[name].get("required") and values[name] is None
+        if options[name].get("required") and name not in extra
     ]
     return values, faults
 

@@ -79,5 +79,12 @@ def test_a_required_option_says_how_to_give_it() -> None:
     assert faults == ["service is missing: a service. Type: -e service=web-app"]
 
 
+def test_a_required_option_with_a_wrong_value_is_one_fault() -> None:
+    options = {**OPTIONS, "service": {**OPTIONS["service"], "required": True}}
+    _, faults = check_input({"service": "nope"}, options, ["service"], set())
+    assert len(faults) == 1
+    assert "unknown service 'nope'" in faults[0]
+
+
 def test_all_faults_are_told_at_once() -> None:
     assert len(faults_of({"tail": "x", "follow": "x", "nonsense": "x"})) == 3
