@@ -105,13 +105,23 @@ def convert(name: str, raw: Any, spec: Mapping[str, Any]) -> Any:
             f"unknown {name} {text!r}; choose one of: {', '.join(filter(None, choices))}.{hint}"
         )
     if kind == "path":
-        path = os.path.abspath(os.path.expanduser(text))
-        if not os.path.exists(path):
-            raise ValueError(f"{name}: there is no {path}. {example}")
-        return path
+        return _path(name, text, spec.get("kind", "any"), example)
     if spec.get("pattern") and not re.fullmatch(spec["pattern"], text):
         raise ValueError(f"{name}={text!r} is not {spec['help']}. {example}")
     return text
+
+
+def _path(name: str, text: str, kind: str, example: str) -> str:
+    """Return the absolute path; ``kind``: any, file, directory, or new (only its folder is)."""
+    path = os.path.abspath(os.path.expanduser(text))
+    needed = os.path.dirname(path) if kind == "new" else path
+    if not os.path.exists(needed):
+        raise ValueError(f"{name}: there is no {needed}. {example}")
+    if kind == "file" and not os.path.isfile(path):
+        raise ValueError(f"{name}: {path} is a directory, not a file. {example}")
+    if kind == "directory" and not os.path.isdir(path):
+        raise ValueError(f"{name}: {path} is no directory. {example}")
+    return path
 
 
 def _number(name: str, text: str, kind: str, spec: Mapping[str, Any], example: str) -> int | float:

@@ -25,6 +25,12 @@ MISTAKES = [
     ("build.yml", {"target": "docker"}, ["docker", "local"]),
     ("build.yml", {"market_data": "replay"}, ["replay_file"]),
     ("build.yml", {"market_data": "replay", "replay_file": "/no/such.parquet"}, ["/no/such"]),
+    ("restore.yml", {}, ["from is missing", "-e from=/path/to/backup.sqlite3"]),
+    ("restore.yml", {"from": "/no/such"}, ["there is no /no/such"]),
+    ("import.yml", {"from": "/etc/passwd"}, ["is no directory"]),
+    ("backup.yml", {"to": "/no/such/file"}, ["there is no /no/such"]),
+    ("export.yml", {"since": "yesterday"}, ["yesterday", "2026-01-31T12:00"]),
+    ("export.yml", {"format": "xlsx"}, ["xlsx", "parquet"]),
     ("build.yml", {"web_app_prot": "5002"}, ["web_app_prot", "web_app_port"]),
 ]
 
@@ -50,7 +56,10 @@ def test_a_mistake_is_explained_once(
     assert not (nothing_built.data_home / "bitcoin-prediction").exists()
 
 
-@pytest.mark.parametrize("playbook", ["startup.yml", "status.yml", "shutdown.yml", "logs.yml"])
+@pytest.mark.parametrize(
+    "playbook",
+    ["startup.yml", "status.yml", "shutdown.yml", "logs.yml", "backup.yml", "export.yml"],
+)
 def test_commands_before_the_first_build_say_what_to_type(
     nothing_built: LocalPlatform, playbook: str
 ) -> None:

@@ -5,12 +5,15 @@ Each test leaves the instance running; what a mode must keep is compared before 
 
 import os
 import signal
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import psutil
+import pyarrow.parquet as pq
 import pytest
 from tests.e2e.load import RequestLoad, StreamClients
 from tests.e2e.local_platform import TOPICS, LocalPlatform, wait_until
@@ -98,6 +101,56 @@ def test_status_and_logs_only_look(live: LocalPlatform) -> None:
     only = live.succeed("logs.yml", service="data-collector", tail=5)
     assert "Saved data to" in only.output
     assert "Made prediction" not in only.output
+
+
+def test_a_backup_is_taken_and_restored_while_prices_come(
+    live: LocalPlatform, tmp_path: Path
+) -> None:
+    file = tmp_path / "backup.sqlite3"
+    assert live.succeed("backup.yml", "--check", to=file).code == 0
+    assert not file.exists()
+    backup = live.succeed("backup.yml", to=file)
+    assert str(file) in backup.output
+    assert live.run("backup.yml", to=file).code != 0, "it was overwritten"
+    with closing(sqlite3.connect(file)) as taken:
+        saved, newest = taken.execute("SELECT count(*), max(sequence) FROM ticks").fetchone()
+    before = live.query("SELECT count(*), max(sequence) FROM ticks")
+    assert before[1] > newest
+    live.succeed("restore.yml", "--check", **{"from": file})
+    assert live.query("SELECT max(sequence) FROM ticks")[0] >= before[1]
+    restored = live.succeed("restore.yml", **{"from": file})
+    assert "replaced-" in restored.output
+    live.wait_for_new_prediction(60)
+    # What came after the backup was read again from Kafka: every second is there, once.
+    count, first, last = live.query(
+        f"SELECT count(*), min(sequence), max(sequence) FROM ticks WHERE sequence >= {newest}"
+    )
+    assert count == (last - first) / 1_000_000 + 1
+    assert live.query("SELECT count(*) FROM ticks")[0] >= max(saved, before[0])
+
+
+def test_what_is_no_backup_changes_nothing(live: LocalPlatform, tmp_path: Path) -> None:
+    pids = live.process_names().keys()
+    (tmp_path / "junk").write_text("junk" * 1_000)
+    refused = live.run("restore.yml", **{"from": tmp_path / "junk"})
+    assert refused.code != 0
+    assert "is no backup of a store" in refused.output
+    assert refused.changed == 0
+    assert live.process_names().keys() == pids
+
+
+def test_files_of_the_earlier_system_come_in_once_and_go_out_again(
+    live: LocalPlatform, tmp_path: Path
+) -> None:
+    (tmp_path / "raw").mkdir()
+    header, line = "timestamp,open,high,low,close,volume", "2020-01-01T00:00:00,1,2,1,2,9"
+    (tmp_path / "raw" / "instant_data.csv").write_text(f"{header}\n{line}\n")
+    assert live.succeed("import.yml", **{"from": tmp_path}).changed == 1
+    assert live.succeed("import.yml", **{"from": tmp_path}).changed == 0
+    file = tmp_path / "bars.parquet"
+    live.succeed("export.yml", table="bars_1m", until="2020-02-01", format="parquet", to=file)
+    bar = pq.read_table(file).to_pylist()[0]
+    assert (bar["feed"], bar["open"], bar["close"]) == ("live", 1.0, 2.0)
 
 
 def test_updating_unchanged_source_restarts_nothing(live: LocalPlatform) -> None:

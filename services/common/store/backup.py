@@ -9,19 +9,21 @@ import sqlite3
 import tempfile
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, delete, func, insert, select, text
+from sqlalchemy import inspect as sql_inspect
 from sqlalchemy.exc import DatabaseError
 
-from common.clock import Clock
+from common.clock import Clock, from_micros
 from common.errors import StoreFileError
 from common.store.engine import make_engine, normal_url
 from common.store.files import appearing, check_integrity, copy_database, sqlite_url
 from common.store.migrate import check_schema, exclusive, upgrade_connection, upgrade_schema
-from common.store.schema import metadata
+from common.store.schema import consumer_offsets, metadata, ticks
 from common.store.transfer import copy_rows
 
-__all__ = ["back_up", "require_newest", "restore"]
+__all__ = ["back_up", "inspect_backup", "require_newest", "restore"]
 
 
 def back_up(database_url: str, file: Path) -> dict[str, int]:
@@ -51,7 +53,9 @@ def restore(database_url: str, file: Path, clock: Clock) -> tuple[dict[str, int]
     The backup is checked first, and brought to the newest schema in a copy. What was there before
     is kept: as a file beside the store, or as a schema of its own in PostgreSQL; None where there
     was nothing. Other processes see the old content or the new, and go on: a consumer finds its
-    offset changed (`StaleOffsetError`) and reads from Kafka what came since.
+    offset changed (`StaleOffsetError`) and reads from Kafka what came since. Its offset is never
+    put beyond the one that it had reached here: the backup may be of an instance whose topics were
+    longer.
     """
     check_integrity(file)
     _require_store(file)
@@ -66,12 +70,66 @@ def restore(database_url: str, file: Path, clock: Clock) -> tuple[dict[str, int]
         engine = make_engine(sqlite_url(staged))
         upgrade_schema(engine)
         engine.dispose()
+        _limit_offsets(staged, _reached(database_url))
         _make_single(staged)
         if target is not None:
             kept = _replace_sqlite(target, staged, stamp)
         else:
             kept = _replace_postgres(database_url, staged, stamp)
         return _count(staged), kept
+
+
+def inspect_backup(file: Path) -> dict[str, Any]:
+    """Return schema, rows by table and the newest tick's time of a backup that can be restored.
+
+    Raises what `restore` would raise because of the file.
+    """
+    check_integrity(file)
+    found = _require_store(file)
+    engine = make_engine(sqlite_url(file), read_only=True)
+    try:
+        with engine.connect() as connection:
+            newest = connection.scalar(select(func.max(ticks.c.receive_time)))
+    finally:
+        engine.dispose()
+    moment = None if newest is None else from_micros(newest).isoformat()
+    return {"schema": found, "rows": _count(file), "newest_tick": moment}
+
+
+Offsets = dict[tuple[str, str, int], int]
+
+
+def _reached(database_url: str) -> Offsets:
+    """Return the offsets that the store holds; none where it is not there or is damaged."""
+    path = _sqlite_path(database_url)
+    if path is not None and not path.is_file():
+        return {}
+    engine = make_engine(database_url, read_only=True)
+    try:
+        with engine.connect() as connection:
+            rows = connection.execute(select(consumer_offsets)).all()
+    except DatabaseError:
+        return {}
+    finally:
+        engine.dispose()
+    return {(row.consumer_group, row.topic, row.partition): row.next_offset for row in rows}
+
+
+def _limit_offsets(staged: Path, reached: Offsets) -> None:
+    """Put back the offsets of ``staged`` to those ``reached``; without one there, to the start."""
+    engine = make_engine(sqlite_url(staged))
+    table = consumer_offsets
+    try:
+        with engine.begin() as connection:
+            rows = connection.execute(select(table)).all()
+            connection.execute(delete(table))
+            for group, topic, partition, offset in rows:
+                limit = reached.get((group, topic, partition), 0)
+                connection.execute(
+                    insert(table).values((group, topic, partition, min(offset, limit)))
+                )
+    finally:
+        engine.dispose()
 
 
 def _sqlite_path(database_url: str) -> Path | None:
@@ -97,7 +155,7 @@ def require_newest(database_url: str) -> None:
         )
 
 
-def _require_store(file: Path) -> None:
+def _require_store(file: Path) -> str:
     engine = make_engine(sqlite_url(file), read_only=True)
     try:
         found, _ = check_schema(engine)
@@ -105,6 +163,7 @@ def _require_store(file: Path) -> None:
         engine.dispose()
     if found is None:
         raise StoreFileError(f"{file} is an SQLite database, but no backup of a store")
+    return found
 
 
 def _make_single(path: Path) -> None:
@@ -181,9 +240,11 @@ def _count(path: Path) -> dict[str, int]:
     engine = make_engine(sqlite_url(path), read_only=True)
     try:
         with engine.connect() as connection:
+            present = set(sql_inspect(connection).get_table_names())  # an older schema has fewer
             return {
                 table.name: connection.scalar(select(func.count()).select_from(table)) or 0
                 for table in metadata.sorted_tables
+                if table.name in present
             }
     finally:
         engine.dispose()

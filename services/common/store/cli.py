@@ -11,7 +11,7 @@ from typing import Any, get_args
 from sqlalchemy import Engine
 
 from common.clock import SystemClock, to_micros
-from common.store.backup import back_up, require_newest, restore
+from common.store.backup import back_up, inspect_backup, require_newest, restore
 from common.store.earlier import import_earlier
 from common.store.engine import make_engine
 from common.store.export import EXPORTED, Format, Selection, export_file
@@ -44,6 +44,9 @@ def parse(arguments: list[str]) -> Callable[[], Answer]:
         ("restore", _restore, "replace everything by what FILE holds; the old is kept"),
     ):
         add(name, run, what).add_argument("file", metavar="FILE", type=Path)
+    inspect = commands.add_parser("inspect", help="tell what a backup holds, or why it is none")
+    inspect.add_argument("file", metavar="FILE", type=Path)
+    inspect.set_defaults(run=_inspect)
     export = add("export", _export, "write a range of time to OUT")
     export.add_argument("out", metavar="OUT", type=Path)
     export.add_argument("--table", choices=sorted(EXPORTED), default="ticks")
@@ -58,6 +61,9 @@ def parse(arguments: list[str]) -> Callable[[], Answer]:
     earlier.add_argument("--symbol", type=_symbol, default="BTC-USD")
     earlier.add_argument(
         "--skip-refused", action="store_true", help="import the other lines where some are refused"
+    )
+    earlier.add_argument(
+        "--check", action="store_true", help="write nothing: tell what would be imported"
     )
     options = parser.parse_args(arguments)
     return lambda: options.run(options)
@@ -120,6 +126,10 @@ def _back_up(options: argparse.Namespace) -> Answer:
     return {"file": str(options.file), "bytes": options.file.stat().st_size, "rows": rows}
 
 
+def _inspect(options: argparse.Namespace) -> Answer:
+    return {"file": str(options.file), **inspect_backup(options.file)}
+
+
 def _restore(options: argparse.Namespace) -> Answer:
     rows, kept = restore(options.url, options.file, SystemClock())
     return {"rows": rows, "kept": kept}
@@ -133,8 +143,11 @@ def _export(options: argparse.Namespace) -> Answer:
 
 
 def _import(options: argparse.Namespace) -> Answer:
-    with _open(options.url) as engine:
-        upgrade_schema(engine)
+    if options.check:
+        require_newest(options.url)
+    with _open(options.url, read_only=options.check) as engine:
+        if not options.check:
+            upgrade_schema(engine)
         found, kept = import_earlier(
             engine,
             options.folder,
@@ -142,6 +155,7 @@ def _import(options: argparse.Namespace) -> Answer:
             options.feed,
             options.symbol,
             skip_refused=options.skip_refused,
+            only_check=options.check,
         )
     files = {
         path: {
@@ -152,4 +166,5 @@ def _import(options: argparse.Namespace) -> Answer:
         }
         for path, report in found.items()
     }
-    return {"failed": not kept, "imported": kept, "files": files}
+    new = sum(report.new for report in found.values())
+    return {"failed": not kept, "imported": kept and not options.check, "new": new, "files": files}

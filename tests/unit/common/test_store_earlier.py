@@ -127,6 +127,27 @@ def test_one_refused_line_and_nothing_is_imported(
         assert list(compare_bars(connection)) == []
 
 
+def test_checking_writes_nothing_and_tells_what_an_import_would_do(
+    engine: Engine, folder: Path
+) -> None:
+    path = folder / RAW
+    lines = [f"2026-01-01T01:{n // 60:02}:{n % 60:02},5,5,5,5,1\n" for n in range(1_200)]
+    path.write_text(path.read_text() + "".join(lines) + lines[0])
+    with engine.begin() as connection:
+        save_ticks(connection, [at(1)])
+    checked, kept = import_earlier(engine, folder, CLOCK, "live", only_check=True)
+    assert kept
+    assert rows(engine, imported_bars) == []
+    found, _ = import_earlier(engine, folder, CLOCK, "live")
+    assert summary(checked) == summary(found)
+    assert summary(found)[RAW] == (1_202, 3, 0)
+    again, _ = import_earlier(engine, folder, CLOCK, "live", only_check=True)
+    assert summary(again)[RAW] == (0, 1_205, 0)
+    path.write_text(path.read_text() + lines[0].replace(",5,1", ",5,2"))
+    again, kept = import_earlier(engine, folder, CLOCK, "live", only_check=True)
+    assert (kept, summary(again)[RAW]) == (False, (0, 1_205, 1))
+
+
 def test_a_folder_without_files_and_a_file_without_columns_are_refused(
     engine: Engine, folder: Path, tmp_path: Path
 ) -> None:
@@ -145,6 +166,8 @@ def test_the_command(engine: Engine, folder: Path, capsys: pytest.CaptureFixture
     url = engine.url.render_as_string(hide_password=False)
     for name in (RAW, PREDICTIONS, METRICS):  # in the past on every machine
         (folder / name).write_text((folder / name).read_text().replace("2026", "2020"))
+    assert main(["import", url, str(folder), "--check"]) == 0
+    assert json.loads(capsys.readouterr().out)["imported"] is False
     assert main(["import", url, str(folder)]) == 0
     assert json.loads(capsys.readouterr().out)["files"][RAW]["new"] == 3
     with (folder / RAW).open("a") as file:

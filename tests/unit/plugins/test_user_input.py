@@ -58,6 +58,25 @@ def test_a_path_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert found == str(tmp_path / "recording.csv")
 
 
+def test_paths_are_of_the_kind_that_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    def told(kind: str, path: Path) -> str:
+        spec = {"type": "path", "kind": kind, "example": "/path"}
+        return str(convert("to", str(path), spec))
+
+    assert told("file", tmp_path / "file") == str(tmp_path / "file")
+    assert told("directory", tmp_path) == str(tmp_path)
+    assert told("new", tmp_path / "not-yet") == str(tmp_path / "not-yet")
+    for kind, path, words in (
+        ("file", tmp_path, "is a directory, not a file"),
+        ("directory", tmp_path / "file", "is no directory"),
+        ("new", tmp_path / "nowhere" / "file", f"there is no {tmp_path}/nowhere"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            told(kind, path)
+
+
 def test_a_misspelt_name_is_answered_with_the_nearest() -> None:
     (fault,) = faults_of({"web_app_prot": "5002"})
     assert "unknown variable web_app_prot" in fault
