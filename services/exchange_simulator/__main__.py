@@ -12,6 +12,7 @@ from common.lifecycle import run_service, stop_on_signals
 from common.log import configure_logging, get_logger
 from common.ops import OpsServer
 from common.settings import load_settings
+from common.wire import Feed
 from exchange_simulator.admin import add_admin, status_of
 from exchange_simulator.faults import ActiveFaults, load_faults
 from exchange_simulator.limits import RateLimits
@@ -23,7 +24,7 @@ from exchange_simulator.server import Exchange, add_venues
 from exchange_simulator.settings import SimulatorSettings
 from exchange_simulator.streams import add_streams
 
-__all__ = ["main"]
+__all__ = ["main", "make_app"]
 
 _log = get_logger(__name__)
 
@@ -71,11 +72,23 @@ def _quotes(exchange: Exchange) -> Check:
     return Check(ok=True, detail=f"{symbol} bid {quote.bid} ask {quote.ask}")
 
 
-async def _serve(settings: SimulatorSettings, exchange: Exchange, stop: threading.Event) -> None:
-    app = web.Application()
-    add_streams(app, exchange)
-    add_venues(app, exchange)
+def make_app(exchange: Exchange, feed: Feed) -> web.Application:
+    """Return the venues at the root, and again below the name of their feed.
+
+    A collector that polls ``/simulated/coinbase`` never takes a recording for it, whoever is
+    replaced first when an instance goes from one feed to another.
+    """
+    app, named = web.Application(), web.Application()
+    for each in (app, named):
+        add_streams(each, exchange)
+        add_venues(each, exchange)
     add_admin(app, exchange)
+    app.add_subapp(f"/{feed}", named)
+    return app
+
+
+async def _serve(settings: SimulatorSettings, exchange: Exchange, stop: threading.Event) -> None:
+    app = make_app(exchange, "replay" if settings.replay_file else "simulated")
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
     await runner.setup()
     host, port = settings.simulator_host, settings.simulator_port

@@ -16,6 +16,7 @@ from tests.unit.data_collector.recordings import binance_rest, lines_of, path_of
 from common.clock import to_micros
 from data_collector.assembly import Stamp, assemble
 from data_collector.venues import ADAPTERS
+from exchange_simulator.__main__ import make_app
 from exchange_simulator.admin import add_admin
 from exchange_simulator.faults import ActiveFaults
 from exchange_simulator.limits import RateLimits
@@ -248,3 +249,20 @@ def test_rate_limits_answer_as_each_venue_does() -> None:
         assert await response.json() == {"error": ["EGeneral:Too many requests"]}
 
     serve(use, factor=1.0)
+
+
+def test_a_market_answers_only_below_the_name_of_its_own_feed() -> None:
+    async def run() -> None:
+        exchange = Exchange(
+            market=ProcessMarket(1, ["BTC-USD"]),
+            faults=ActiveFaults((), to_micros(START), 1),
+            limits=RateLimits(0),
+            clock=FixedClock(),
+        )
+        async with TestClient(TestServer(make_app(exchange, "simulated"))) as client:
+            ticker = "coinbase/products/BTC-USD/ticker"
+            assert (await client.get(f"/simulated/{ticker}")).status == 200
+            assert (await client.get(f"/{ticker}")).status == 200
+            assert (await client.get(f"/replay/{ticker}")).status == 404
+
+    asyncio.run(run())
