@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import re
 import tarfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from urllib.parse import unquote
 
 from ansible.module_utils.layer import source_files
 
@@ -84,3 +86,15 @@ def pip_configuration(index_url: str, proxy: str, *, ca_bundle: bool) -> str:
     ]
     body = "\n".join(line for line in lines if line)
     return f"[global]\n{body}\n" if body else ""
+
+
+def npm_configuration(registry: str) -> str:
+    """Return an .npmrc; an address with ``user:password@`` becomes npm's own form."""
+    scheme, _, rest = registry.partition("://")
+    credentials, at, place = rest.rpartition("@")
+    place = place.rstrip("/")
+    lines = [f"registry={scheme}://{place}/"]
+    if at:
+        token = base64.b64encode(unquote(credentials).encode()).decode()
+        lines.append(f"//{place}/:_auth={token}")
+    return "\n".join(lines) + "\n"

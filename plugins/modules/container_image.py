@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,10 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.docker_cli import (
+    architecture,
+    docker,
+    has_buildkit,
+    in_registry,
+    size_mb,
+)
 from ansible.module_utils.image_build import (
     build_context,
     image_files,
     image_tag,
+    npm_configuration,
     pip_configuration,
 )
 
@@ -43,7 +49,17 @@ options:
   ca_bundle: {description: A company's certificate authorities (PEM)., type: str, default: ""}
   proxy: {description: HTTP proxy of the build., type: str, default: ""}
   pip_index_url: {description: Package index instead of PyPI., type: str, default: ""}
-  registry: {description: The image is looked for and pushed there., type: str, default: ""}
+  npm_registry: {description: Registry instead of npm's own., type: str, default: ""}
+  platform: {description: As C(linux/arm64); empty takes the daemon's., type: str, default: ""}
+  architectures:
+    description: What the nodes are; the image must be of one of them. Empty takes any.
+    type: list
+    elements: str
+    default: []
+  registry:
+    description: The image is looked for there, and pushed when it is not.
+    type: str
+    default: ""
   timeout: {description: Seconds for a build., type: float, default: 1800}
 author: ["bitcoin-prediction"]
 """
@@ -55,10 +71,8 @@ size_mb: {description: Size of the image in MB., type: float, returned: when it 
 seconds: {description: Time of the build., type: float, returned: always}
 """
 
-_LOOK_S = 30.0
 _PUSH_S = 900.0
 _LAST_LINES = 15
-_BUILDKIT_INSIDE = range(19, 23)  # major versions of the client
 
 
 def main() -> None:
@@ -75,6 +89,9 @@ def main() -> None:
             "ca_bundle": word,
             "proxy": {**word, "no_log": True},
             "pip_index_url": {**word, "no_log": True},
+            "npm_registry": {**word, "no_log": True},
+            "platform": word,
+            "architectures": {"type": "list", "elements": "str", "default": []},
             "registry": word,
             "timeout": {"type": "float", "default": 1800.0},
         },
@@ -87,64 +104,43 @@ def main() -> None:
         secrets = read_secrets(options)
     except OSError as error:
         module.fail_json(msg=f"cannot read {error.filename}: {error.strerror}")
-    arguments = {"PACKAGE": options["package"], "PYTHON_IMAGE": options["python_image"]}
+    platform = {"platform": options["platform"]} if options["platform"] else {}
+    named_by = {**arguments_of(options), **platform}
     registry = f"{options['registry'].rstrip('/')}/" if options["registry"] else ""
-    image = f"{registry}{options['name']}:{image_tag(files, arguments)}"
+    image = f"{registry}{options['name']}:{image_tag(files, named_by)}"
     buildkit = has_buildkit()
     report = {"image": image, "builder": "BuildKit" if buildkit else "legacy", "seconds": 0.0}
-    if size_mb(image) is not None or (registry and in_registry(image)):
-        module.exit_json(changed=False, size_mb=size_mb(image), **report)
+    size = size_mb(image)
+    if in_registry(image) if registry else size is not None:
+        module.exit_json(changed=False, size_mb=size, **report)
+    refuse_other_architecture(module)
     if module.check_mode:
-        module.exit_json(changed=True, **report)
+        module.exit_json(changed=True, size_mb=size, **report)
     started = time.monotonic()
-    context = build_context(files, secrets, buildkit=buildkit)
-    build(module, image, arguments, context, secrets if buildkit else None)
+    if size is None:
+        context = build_context(files, secrets, buildkit=buildkit)
+        build(module, image, context, secrets if buildkit else None)
     if registry:
         push(module, image)
     report["seconds"] = round(time.monotonic() - started, 1)
     module.exit_json(changed=True, size_mb=size_mb(image), **report)
 
 
-def docker(
-    words: Sequence[str], limit_s: float, *, content: bytes = b"", buildkit: bool = False
-) -> subprocess.CompletedProcess[bytes]:
-    """Run docker; a command that is missing or hangs returns a code and says so."""
-    environment = {**os.environ, "DOCKER_BUILDKIT": "1" if buildkit else "0"}
-    argv = ["docker", *words]
-    try:
-        return subprocess.run(  # noqa: S603 - no shell
-            argv,
-            input=content,
-            capture_output=True,
-            timeout=limit_s,
-            check=False,
-            env=environment,
+def arguments_of(options: Mapping[str, Any]) -> dict[str, str]:
+    """Return the build's arguments."""
+    return {"PACKAGE": options["package"], "PYTHON_IMAGE": options["python_image"]}
+
+
+def refuse_other_architecture(module: Any) -> None:
+    """End the module when no node could run what would be built."""
+    nodes = module.params["architectures"]
+    built = module.params["platform"].partition("/")[2].partition("/")[0] or architecture()
+    if nodes and built and built not in nodes:
+        module.fail_json(
+            msg=f"the nodes are {' and '.join(nodes)}, and Docker builds for {built} here. "
+            f"Type: -e images_platform=linux/{nodes[0]}   (that needs BuildKit with QEMU), or "
+            "build on a machine of that architecture"
         )
-    except FileNotFoundError:
-        return subprocess.CompletedProcess(argv, 127, b"", b"docker: command not found")
-    except subprocess.TimeoutExpired:
-        message = f"docker {words[0]}: no end within {limit_s:.0f} s".encode()
-        return subprocess.CompletedProcess(argv, 124, b"", message)
-
-
-def has_buildkit() -> bool:
-    """Return whether `docker build` can use BuildKit: by buildx, or built into older clients."""
-    if docker(["buildx", "version"], _LOOK_S).returncode == 0:
-        return True
-    client = docker(["version", "--format", "{{.Client.Version}}"], _LOOK_S).stdout.decode()
-    major = client.partition(".")[0]
-    return major.isdigit() and int(major) in _BUILDKIT_INSIDE
-
-
-def size_mb(image: str) -> float | None:
-    """Return the size of a local image in MB; None when it is not there."""
-    found = docker(["image", "inspect", "--format", "{{.Size}}", image], _LOOK_S)
-    return round(int(found.stdout) / 1e6, 1) if found.returncode == 0 else None
-
-
-def in_registry(image: str) -> bool:
-    """Return whether the registry has the image."""
-    return docker(["manifest", "inspect", image], _LOOK_S).returncode == 0
 
 
 def read_secrets(options: Mapping[str, Any]) -> dict[str, bytes]:
@@ -157,13 +153,14 @@ def read_secrets(options: Mapping[str, Any]) -> dict[str, bytes]:
     )
     if configuration:
         secrets["pip_conf"] = configuration.encode()
+    if options["npm_registry"]:
+        secrets["npmrc"] = npm_configuration(options["npm_registry"]).encode()
     return secrets
 
 
 def build(
     module: Any,
     image: str,
-    arguments: Mapping[str, str],
     context: bytes,
     mounted: Mapping[str, bytes] | None,
 ) -> None:
@@ -174,16 +171,18 @@ def build(
     options = module.params
     labels = {
         "title": options["title"],
+        "description": f"{options['title']} of bitcoin-prediction",
         "version": image.rpartition(":")[2],
         "licenses": "MIT",
         "base.name": options["python_image"],
     }
     proxies = ("HTTP_PROXY", "HTTPS_PROXY") if options["proxy"] else ()  # kept out of the history
     words = ["build", "--quiet=false", "--tag", image]
-    words += [f"--build-arg={name}={value}" for name, value in arguments.items()]
+    words += [f"--build-arg={name}={value}" for name, value in arguments_of(options).items()]
     words += [f"--build-arg={name}={options['proxy']}" for name in proxies]
     words += [f"--label=org.opencontainers.image.{key}={text}" for key, text in labels.items()]
     words += [f"--network={options['network']}"] if options["network"] else []
+    words += [f"--platform={options['platform']}"] if options["platform"] else []
     with files_of(mounted or {}) as paths:
         words += [f"--secret=id={name},src={path}" for name, path in paths.items()]
         done = docker(
