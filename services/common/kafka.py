@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer
+from kafka.partitioner.default import murmur2
 
-__all__ = ["make_consumer", "make_producer"]
+__all__ = ["make_consumer", "make_producer", "partition_of"]
 
 # Delivery is bounded so that a stop within 10 s is possible; the spool keeps what is not delivered.
 _DELIVERY_TIMEOUT_MS = 6_000
@@ -41,3 +42,8 @@ def make_consumer(bootstrap_servers: Sequence[str], client_id: str, **extra: Any
         **extra,
     }
     return KafkaConsumer(**options)
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Return the partition, of so many, of a message with ``key``, as every Kafka client does."""
+    return int((murmur2(key) & 0x7FFFFFFF) % partitions)

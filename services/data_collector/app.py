@@ -1,39 +1,43 @@
-"""The running collector: stands by, takes over, collects, hands over."""
+"""The running collector: joins its group, collects its share, hands it over."""
 
 import asyncio
-import random
 import threading
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Iterable
+from contextlib import AsyncExitStack, suppress
+from functools import partial
 
 from common.clock import Clock
-from common.errors import ConfigurationError
-from common.health import Health
-from common.kafka import make_producer
-from common.leader import LeaderLock
+from common.health import Check, Health
 from common.lifecycle import Deadline
 from common.log import get_logger
 from data_collector import metrics
-from data_collector.breaker import Breaker
+from data_collector.adoption import Adoption
 from data_collector.delivery import Delivery, Topics
 from data_collector.desk import Desk
 from data_collector.errors import VenueError
-from data_collector.poller import Exchange, Poller, Times, VenueClient
-from data_collector.rest import RestVenue, make_client
+from data_collector.membership import Membership
+from data_collector.parts import join_group, limits_of, open_exchanges, open_spool, producer_of
+from data_collector.poller import Exchange, Poller, Times
 from data_collector.schedule import Schedule
 from data_collector.settings import CollectorSettings
-from data_collector.spool import Spool, SpoolOptions
-from data_collector.status import StandbyProbes, active_probes, describe, standby_probes
-from data_collector.stream import StreamVenue
-from data_collector.validation import Limits, Validator
-from data_collector.venues import ADAPTERS
-from data_collector.venues.streams import STREAMS
+from data_collector.share import Share
+from data_collector.spool import Lease, Spool, SpoolHome
+from data_collector.status import Probes, StandbyProbes, describe
+from data_collector.validation import Validator
 
 __all__ = ["Collector"]
 
 _WARM_EVERY_S = 10.0
+_TEND_EVERY_S = 0.1
+_LEAVE_S = 1.5  # of the time to stop, for leaving the group
 _LAST_POLLS_S = 3.0  # of the time to stop, for the polls under way
-_FOREVER_MS = 24 * 3600 * 1000
+# A symbol that is given up is collected for so long on: its new owner hears of it at its next
+# heartbeat, and a hand-over takes at most 2 s.
+_LINGER_S = 1.5
+# Without a word from a group that cannot be reached: better collected twice than not at all.
+_PATIENCE_S = 5.0
+# What an ended process collected is ours until the group, which misses it after 6 s, decides.
+_PRESUMED_S = 10.0
 
 _log = get_logger(__name__)
 
@@ -44,158 +48,185 @@ class Collector:
     def __init__(
         self, settings: CollectorSettings, health: Health, clock: Clock, stop: threading.Event
     ) -> None:
+        """Open the spool; raises `SpoolError`."""
         self._settings = settings
         self._health = health
         self._clock = clock
         self._stop = stop
         self._failed = False
+        self._since = clock.monotonic()  # when the group's word was awaited
+        self._word: frozenset[str] | None = None
+        health.role = "standby"
+        health.ready = {"start": lambda: Check(ok=False, detail="starting")}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._warm = StandbyProbes(clock)
+        self._share = Share(settings.symbols, _LINGER_S)
         topics = Topics(settings.topic_prices, settings.topic_dlq)
-        self._delivery = Delivery(self._make_producer, topics, clock, self._fail)
-        self._probes = StandbyProbes(clock)
+        self._delivery = Delivery(partial(producer_of, settings), topics, clock, self._fail)
+        join, topic = partial(join_group, settings), settings.topic_prices
+        self._membership = Membership(join, topic, settings.symbols, self._hear, clock)
+        self._home = SpoolHome(settings.spool_dir)
+        self._lease = self._home.claim()
+        self._spool = self._open(self._lease)
+        self._delivery.add(self._spool)
+        validator = Validator(limits_of(settings))
+        self._desk = Desk(self._spool, validator, settings.feed, clock, self._delivery.wake)
 
     async def run(self) -> int:
-        """Warm up, wait for the lock, collect until the stop, hand over."""
-        self._health.role = "standby"
-        metrics.ACTIVE.set(0)
-        standby_probes(self._health, self._probes, self._delivery, self._clock)
-        self._delivery.start()
-        stopping = asyncio.Event()
+        """Collect this replica's share until the stop, then hand over."""
+        settings, clock = self._settings, self._clock
+        self._loop = asyncio.get_running_loop()
         async with AsyncExitStack() as stack:
+            stack.callback(self._lease.release)
+            stack.callback(self._spool.close)
             stack.callback(self._stop.set)  # lets the waiting threads end, whatever happens
-            lock = _open_lock(self._settings)
-            stack.callback(lock.close)
-            exchanges = self._open_exchanges(stack)
-            watcher = asyncio.create_task(self._watch_stop(stopping))
-            warmer = asyncio.create_task(self._keep_warm(exchanges))
-            acquired = await asyncio.to_thread(lock.acquire, self._stop)
-            warmer.cancel()
-            if acquired:
-                await self._collect(exchanges, stopping)
-            else:
-                await asyncio.to_thread(self._delivery.stop, Deadline(self._clock, 1.0))
-            await asyncio.gather(watcher, warmer, return_exceptions=True)
+            exchanges = open_exchanges(settings, clock, stack)
+            self._poller = self._make_poller(exchanges)
+            interval_us = round(settings.poll_interval_s * 1e6)
+            self._schedule = Schedule(
+                interval_us, settings.max_polls_in_flight, clock, self._poller.poll
+            )
+            self._adoption = Adoption(self._home, self._open, self._learn, self._delivery)
+            stack.callback(self._adoption.close)
+            await self._collect(exchanges)
         return 1 if self._failed else 0
 
-    async def _collect(self, exchanges: Sequence[Exchange], stopping: asyncio.Event) -> None:
-        """Be the active one; everything that touches the spool is in here."""
-        settings = self._settings
-        spool = Spool(_spool_options(settings), self._clock)
-        validator = Validator(_limits(settings))
-        desk = Desk(spool, validator, settings.feed, self._clock, self._delivery.wake)
-        last = await asyncio.to_thread(desk.resume)
-        retry_until_s = 0.7 * settings.poll_interval_s  # the answer still belongs to this second
-        times = Times(settings.request_timeout_s, settings.poll_deadline_s, retry_until_s)
-        poller = Poller(exchanges, settings.symbols, times, self._clock, desk.accept, desk.reject)
-        interval_us = round(settings.poll_interval_s * 1e6)
-        schedule = Schedule(interval_us, settings.max_polls_in_flight, self._clock, poller.poll)
-        active_probes(self._health, poller, desk, schedule, self._delivery, self._clock)
-        self._health.status = lambda: describe(poller, desk, spool, self._delivery)
-        self._health.role = "active"
-        metrics.ACTIVE.set(1)
-        _log.info(
-            "collecting", symbols=settings.symbols, exchanges=settings.exchanges, left=spool.pending
-        )
-        self._delivery.begin(spool)
-        await schedule.run(last, stopping)
-        deadline = Deadline(self._clock)
-        await schedule.drain(min(_LAST_POLLS_S, deadline.remaining()))
-        await poller.close()
-        await desk.close()
-        await asyncio.to_thread(self._delivery.stop, deadline)
-        _log.info("stopped", undelivered=spool.pending)
-        spool.close()
-        metrics.ACTIVE.set(0)
-
-    def _open_exchanges(self, stack: AsyncExitStack) -> list[Exchange]:
-        open_ = self._open_stream if self._settings.collector_mode == "stream" else self._open_rest
-        return [
-            Exchange(open_(name, stack), Breaker(name, self._clock, random.Random()))  # noqa: S311
-            for name in self._settings.exchanges
-        ]
-
-    def _open_rest(self, name: str, stack: AsyncExitStack) -> VenueClient:
-        client = make_client(self._settings.rest_url(name), self._settings.poll_deadline_s)
-        plan = self._settings.plan(name) or ()
-        venue = RestVenue(ADAPTERS[name], client, plan, self._clock)
-        stack.push_async_callback(venue.close)
-        return venue
-
-    def _open_stream(self, name: str, stack: AsyncExitStack) -> VenueClient:
-        """Connect to the stream at once: also the ones that only stand by for a failover."""
-        settings = self._settings
-        venue = StreamVenue(
-            STREAMS[name],
-            settings.ws_url(name),
-            settings.symbols,
-            settings.stream_silence_s,
+    async def _collect(self, exchanges: Iterable[Exchange]) -> None:
+        last = await asyncio.to_thread(self._learn, self._spool)
+        self._probes = Probes(
+            self._warm,
+            self._poller,
+            self._desk,
+            self._schedule,
+            self._membership,
+            self._delivery,
             self._clock,
         )
-        task = asyncio.create_task(venue.run())
-        stack.push_async_callback(_cancel, task)
-        return venue
+        parts = (self._share, self._membership, self._poller, self._desk, self._delivery)
+        self._health.status = partial(describe, *parts)
+        metrics.SPOOL_RECORDS.set_function(lambda: self._delivery.pending)
+        metrics.SPOOL_BYTES.set_function(lambda: self._delivery.size)
+        self._presume(self._lease.remembered, "they were collected from this spool before")
+        self._show_role()
+        self._delivery.start()
+        self._membership.start()
+        helpers = [asyncio.create_task(each) for each in (self._tend(), self._keep_warm(exchanges))]
+        ended = asyncio.Event()
+        retiring = asyncio.create_task(self._retire(ended))
+        _log.info("started", spool=self._lease.directory, left=self._spool.pending)
+        await self._schedule.run(last, ended)
+        deadline = await retiring
+        await self._schedule.drain(min(_LAST_POLLS_S, deadline.remaining()))
+        for helper in helpers:
+            helper.cancel()
+        await asyncio.gather(*helpers, return_exceptions=True)
+        await self._poller.close()
+        await self._desk.close()
+        await asyncio.to_thread(self._delivery.stop, deadline)
+        _log.info("stopped", undelivered=self._delivery.pending)
+        metrics.ACTIVE.set(0)
 
-    async def _keep_warm(self, exchanges: Sequence[Exchange]) -> None:
+    def _make_poller(self, exchanges: Iterable[Exchange]) -> Poller:
+        settings = self._settings
+        retry_until_s = 0.7 * settings.poll_interval_s  # the answer still belongs to this second
+        times = Times(settings.request_timeout_s, settings.poll_deadline_s, retry_until_s)
+        desk = self._desk
+        return Poller(tuple(exchanges), self._mine, times, self._clock, desk.accept, desk.reject)
+
+    def _mine(self) -> frozenset[str]:
+        return self._share.at(self._clock.monotonic())
+
+    def _open(self, lease: Lease) -> Spool:
+        return open_spool(self._settings, lease, self._clock)
+
+    def _learn(self, spool: Spool) -> int:
+        """Know what ``spool`` has, so that it is not collected again; return the newest, or -1."""
+        collected = self._desk.learn(spool)
+        self._poller.note(collected)
+        return max(collected.values(), default=-1)
+
+    def _hear(self, symbols: frozenset[str]) -> None:
+        """Take the group's word, from its thread."""
+        assert self._loop is not None
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._take_word, symbols)
+
+    def _take_word(self, symbols: frozenset[str]) -> None:
+        metrics.ASSIGNMENTS.inc()
+        self._word = symbols
+        self._begin(self._share.assign(symbols, self._clock.monotonic()))
+
+    def _presume(self, symbols: frozenset[str], why: str) -> None:
+        gained = self._share.presume(symbols)
+        if gained:
+            self._since = self._clock.monotonic()
+            _log.info("collecting until the group decides", symbols=sorted(gained), as_=why)
+            self._begin(gained)
+
+    def _begin(self, gained: frozenset[str]) -> None:
+        """Poll for ``gained`` at once, and remember what is ours for a successor."""
+        self._remember(self._share.owned)
+        self._show_role()
+        if gained and self._schedule.running:
+            self._schedule.poll_now()
+
+    def _remember(self, symbols: Iterable[str]) -> None:
+        try:
+            self._lease.remember(symbols)
+        except OSError as error:
+            _log.warning("cannot note whose symbols these are", why=error.strerror)
+
+    def _show_role(self) -> None:
+        mine = self._mine()
+        role = "active" if mine else "standby"
+        metrics.ACTIVE.set(bool(mine))
+        metrics.SYMBOLS.set(len(mine))
+        if self._health.role != role or "start" in self._health.ready:
+            self._probes.install(self._health, active=bool(mine))
+            _log.info("collecting" if mine else "standing by", symbols=sorted(mine))
+
+    async def _tend(self) -> None:
+        """Look after what ended processes left, and after what was only presumed."""
+        while True:
+            left = await asyncio.to_thread(self._adoption.look)
+            self._presume(left, "their collector has ended")
+            waited = self._clock.monotonic() - self._since
+            if self._word is None:
+                if waited > _PATIENCE_S and not self._delivery.reachable:
+                    self._presume(frozenset(self._settings.symbols), "the group cannot be reached")
+            elif self._share.presumed and waited > _PRESUMED_S and self._delivery.reachable:
+                self._take_word(self._word)
+            self._show_role()
+            await asyncio.sleep(_TEND_EVERY_S)
+
+    async def _keep_warm(self, exchanges: Iterable[Exchange]) -> None:
         """Keep connections open while standing by, and know which exchange answers."""
         while True:
-            await asyncio.gather(*(self._warm(exchange) for exchange in exchanges))
+            if not self._mine():
+                await asyncio.gather(*(self._warm_up(exchange) for exchange in exchanges))
             await asyncio.sleep(_WARM_EVERY_S)
 
-    async def _warm(self, exchange: Exchange) -> None:
+    async def _warm_up(self, exchange: Exchange) -> None:
         name = exchange.client.name
         try:
             await exchange.client.warm(self._settings.poll_deadline_s)
-            self._probes.answered(name)
+            self._warm.answered(name)
         except VenueError as error:
-            self._probes.failed(name, str(error))
+            self._warm.failed(name, str(error))
 
-    async def _watch_stop(self, stopping: asyncio.Event) -> None:
+    async def _retire(self, ended: asyncio.Event) -> Deadline:
+        """Wait for the stop, hand over, and set ``ended`` once the others have begun."""
         await asyncio.to_thread(self._stop.wait)
-        stopping.set()
-
-    def _make_producer(self) -> object:
-        return make_producer(
-            self._settings.kafka_bootstrap_servers,
-            f"{self._settings.service_name}-{self._settings.slot}",
-            delivery_timeout_ms=_FOREVER_MS,  # the spool bounds it, order is kept
-            bootstrap_timeout_ms=3_000,
-            max_block_ms=2_000,
-            reconnect_backoff_max_ms=1_000,
-            allow_auto_create_topics=False,
-        )
+        deadline = Deadline(self._clock)
+        membership = self._membership
+        heirs = membership.joined and not membership.alone and self._delivery.reachable
+        await asyncio.to_thread(membership.leave, Deadline(self._clock, _LEAVE_S))
+        if heirs and not self._failed:
+            self._remember(())
+            await asyncio.sleep(_LINGER_S if self._mine() else 0)
+        ended.set()
+        return deadline
 
     def _fail(self) -> None:
         self._failed = True
         self._stop.set()
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-
-
-def _open_lock(settings: CollectorSettings) -> LeaderLock:
-    try:
-        return LeaderLock(settings.leader_lock_file)
-    except OSError as error:
-        message = f"LEADER_LOCK_FILE {settings.leader_lock_file}: {error.strerror}"
-        raise ConfigurationError(message) from error
-
-
-def _spool_options(settings: CollectorSettings) -> SpoolOptions:
-    return SpoolOptions(
-        directory=settings.spool_dir,
-        max_bytes=settings.spool_max_bytes,
-        segment_bytes=settings.spool_segment_bytes,
-        fsync=settings.spool_fsync,
-        fsync_interval_s=settings.spool_fsync_interval_s,
-    )
-
-
-def _limits(settings: CollectorSettings) -> Limits:
-    return Limits(
-        stale_after_s=settings.stale_after_s,
-        max_ahead_s=settings.max_ahead_s,
-        jump_sigmas=settings.jump_sigmas,
-        jump_floor=settings.jump_floor,
-        jump_confirmations=settings.jump_confirmations,
-    )

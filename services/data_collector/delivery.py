@@ -1,24 +1,30 @@
-"""From the spool to Kafka, in order, in a thread of its own."""
+"""From the spools to Kafka, in order, in a thread of its own."""
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from kafka.errors import KafkaError
+from kafka.future import Future
 
 from common.clock import Clock
 from common.errors import InvalidMessageError
+from common.kafka import partition_of
 from common.lifecycle import Deadline
 from common.log import get_logger
 from common.wire import Tick, decode
 from data_collector import metrics
-from data_collector.spool import Kind, Record, Spool
+from data_collector.rejection import REJECTED, dead_letter
+from data_collector.spool import Kind, Position, Record, Spool
 
 __all__ = ["Delivery", "Topics"]
 
 _WINDOW = 2_000  # records sent and not yet acknowledged
+_SINGLY = 500  # records sent one by one after a rejection: more than a batch holds
 _WAIT_S = 0.2
 _ACK_S = 0.02  # at most this late an acknowledgement in the middle of the window is seen
 _SETTLE_S = 30.0
@@ -26,6 +32,7 @@ _SLOW_S = 5.0  # without an acknowledgement: Kafka is away
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.0
 _LINES = 20  # log lines for each group of acknowledgements; beyond, one for all
 
+_partition_of = lru_cache(maxsize=1024)(partition_of)
 _log = get_logger(__name__)
 
 
@@ -40,19 +47,31 @@ class Topics(NamedTuple):
         return self.ticks if kind is Kind.TICK else self.dead_letters
 
 
+@dataclass
+class _Source:
+    """A spool and how far it was sent; ``on_empty`` is told once, then it is forgotten."""
+
+    spool: Spool
+    sent: Position
+    on_empty: Callable[[], None] | None = None
+
+
 class _Sent(NamedTuple):
+    source: _Source
     record: Record
     future: Any  # kafka's FutureRecordMetadata, which has no types
     at: float
+    alone: bool  # in no batch with others
 
 
 class Delivery:
-    """Keeps a producer connected; once `begin` was called, empties the spool into Kafka.
+    """Keeps a producer connected, and empties the spools that were added into Kafka.
 
-    A record leaves the spool only after Kafka has acknowledged it and all before it. The producer
+    A record leaves its spool only after Kafka has acknowledged it and all before it. The producer
     retries by itself and in order (idempotent, no delivery time limit). If it gives up
     nevertheless, a new one starts again from the first record that is not acknowledged, but only
     after the old one has nothing left to send; if it does not come to that, ``on_fatal`` is called.
+    A record that the broker rejects for good becomes a dead letter, and those behind it go on.
     """
 
     def __init__(
@@ -66,7 +85,9 @@ class Delivery:
         self._on_fatal = on_fatal
         self._topics = topics
         self._clock = clock
-        self._spool: Spool | None = None
+        self._sources: tuple[_Source, ...] = ()
+        self._changing = threading.Lock()
+        self._singly = 0
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._deadline = Deadline(clock, 0)
@@ -82,10 +103,26 @@ class Delivery:
         """Begin to connect."""
         self._thread.start()
 
-    def begin(self, spool: Spool) -> None:
-        """Begin to deliver what ``spool`` holds and will hold."""
-        self._spool = spool
+    def add(self, spool: Spool, on_empty: Callable[[], None] | None = None) -> None:
+        """Deliver what ``spool`` holds and will hold.
+
+        One with ``on_empty`` goes before the others; it is forgotten when it is empty, and
+        ``on_empty`` is called from this thread, which closes it.
+        """
+        source = _Source(spool, spool.cursor, on_empty)
+        with self._changing:
+            self._sources = (source, *self._sources) if on_empty else (*self._sources, source)
         self.wake()
+
+    @property
+    def pending(self) -> int:
+        """Return how many records of all spools are not acknowledged."""
+        return sum(source.spool.pending for source in self._sources)
+
+    @property
+    def size(self) -> int:
+        """Return the bytes of all spools on disk."""
+        return sum(source.spool.size for source in self._sources)
 
     def wake(self) -> None:
         """Look into the spool now; from any thread."""
@@ -122,6 +159,8 @@ class Delivery:
         """Deliver until the stop or a failure; return whether anything was acknowledged."""
         window: deque[_Sent] = deque()
         delivered = False
+        for source in self._sources:
+            source.sent = source.spool.cursor
         try:
             producer.partitions_for(self._topics.ticks)
             self.connected, self.last_error = True, ""
@@ -129,6 +168,7 @@ class Delivery:
             while not self._finished(window):
                 self.beat_at = self._clock.monotonic()
                 self._wake.clear()
+                self._forget_empty()
                 self._send_more(producer, window)
                 delivered = self._settle(window) or delivered
                 self._note_progress(window)
@@ -157,50 +197,99 @@ class Delivery:
     def _finished(self, window: deque[_Sent]) -> bool:
         if not self._stop.is_set():
             return False
-        left = len(window) + (self._spool.pending if self._spool else 0)
-        return left == 0 or self._deadline.remaining() <= 0
+        return (not window and self.pending == 0) or self._deadline.remaining() <= 0
 
     def _can_go_on(self, window: deque[_Sent]) -> bool:
         """Return whether there is work that needs no waiting."""
         if window and window[0].future.is_done:
             return True
-        return bool(self._spool and len(window) < _WINDOW and self._next(window, 1))
+        has_more = any(source.sent < source.spool.end for source in self._sources)
+        return has_more and len(window) < self._room
 
-    def _next(self, window: deque[_Sent], limit: int) -> Sequence[Record]:
-        assert self._spool is not None
-        position = window[-1].record.end if window else self._spool.cursor
-        return self._spool.read(position, limit)
+    @property
+    def _room(self) -> int:
+        return 1 if self._singly else _WINDOW
 
     def _send_more(self, producer: Any, window: deque[_Sent]) -> None:
-        if self._spool is None or len(window) >= _WINDOW:
+        more = [source for source in self._sources if source.sent < source.spool.end]
+        if not more or len(window) >= self._room:
             return
-        for record in self._next(window, _WINDOW - len(window)):
-            kind, key, value = record.entry
-            future = producer.send(self._topics.of(kind), key=key, value=value)
-            window.append(_Sent(record, future, self._clock.monotonic()))
+        counts = {topic: len(producer.partitions_for(topic)) for topic in self._topics}
+        for source in more:
+            for record in source.spool.read(source.sent, self._room - len(window)):
+                window.append(self._send(producer, source, record, counts))
+                source.sent = record.end
         if window:
             window[-1].future.add_both(self._on_answer)
+
+    def _send(
+        self, producer: Any, source: _Source, record: Record, counts: Mapping[str, int]
+    ) -> _Sent:
+        kind, key, value = record.entry
+        topic, now = self._topics.of(kind), self._clock.monotonic()
+        # The client would compute the partition anew for each record.
+        partition = _partition_of(key, counts[topic])
+        try:
+            future = producer.send(topic, value, key, partition=partition)
+        except REJECTED as error:  # by the client itself, before it was put into a batch
+            return _Sent(source, record, Future().failure(error), now, alone=True)
+        return _Sent(source, record, future, now, alone=self._singly > 0)
 
     def _on_answer(self, _result: object) -> None:
         self._wake.set()
 
     def _settle(self, window: deque[_Sent]) -> bool:
         """Take what is acknowledged off the window; raises `KafkaError` where one failed."""
-        done: list[tuple[Record, Any]] = []
-        failure: KafkaError | None = None
-        while window and window[0].future.is_done and failure is None:
+        done: list[_Sent] = []
+        failed: _Sent | None = None
+        while window and window[0].future.is_done and failed is None:
             sent = window.popleft()
             if sent.future.succeeded():
-                done.append((sent.record, sent.future.value))
-                metrics.DELIVERY_LATENCY.observe(self._clock.monotonic() - sent.at)
+                done.append(sent)
             else:
-                failure = sent.future.exception
-        if done and self._spool is not None:
-            self._spool.acknowledge(done[-1][0].end, len(done))
-            self._report(done)
-        if failure is not None:
-            raise failure
+                failed = sent
+        self._acknowledge(done)
+        if failed is not None:
+            self._give_up(failed)
         return bool(done)
+
+    def _acknowledge(self, done: Sequence[_Sent]) -> None:
+        if not done:
+            return
+        self._singly = max(0, self._singly - len(done))
+        metrics.DELIVERY_LATENCY.observe(self._clock.monotonic() - done[0].at)
+        for source in {id(sent.source): sent.source for sent in done}.values():
+            source.spool.acknowledge([s.record.end for s in done if s.source is source])
+        self._report(done)
+
+    def _forget_empty(self) -> None:
+        for source in self._sources:
+            if source.on_empty is not None and not source.spool.pending:
+                with self._changing:
+                    self._sources = tuple(s for s in self._sources if s is not source)
+                source.on_empty()
+
+    def _give_up(self, failed: _Sent) -> None:
+        """Raise for a new producer, as an idempotent one is of no use after a failure.
+
+        A batch fails as a whole: only a record that was sent alone is known to be the culprit.
+        """
+        error = failed.future.exception
+        if isinstance(error, REJECTED):
+            if failed.alone:
+                self._set_aside(failed, error)
+            self._singly = _SINGLY
+        raise error
+
+    def _set_aside(self, failed: _Sent, error: KafkaError) -> None:
+        """Replace a rejected record by a dead letter; raises `OSError` where the disk is full."""
+        entry = failed.record.entry
+        _log.error("Kafka rejects a record for good", kind=entry.kind.name, why=str(error))
+        metrics.REJECTED.inc()
+        if entry.kind is Kind.TICK:
+            letter = dead_letter(entry, error, self._clock.now())
+            self._sources[-1].spool.append(letter)
+        failed.source.spool.acknowledge([failed.record.end])
 
     def _note_progress(self, window: deque[_Sent]) -> None:
         """Tell once when Kafka goes away, and once when it is back."""
@@ -214,13 +303,13 @@ class Delivery:
                 self.last_error = ""
                 _log.info("Kafka takes records again")
 
-    def _report(self, done: Sequence[tuple[Record, Any]]) -> None:
-        for record, _ in done:
-            metrics.DELIVERED.labels(self._topics.of(record.entry.kind)).inc()
-        ticks = [(r, meta) for r, meta in done if r.entry.kind is Kind.TICK]
-        for record, meta in ticks if len(ticks) <= _LINES else ticks[-1:]:
-            self.last_offset = meta.offset
-            self._log_saved(record, meta, len(ticks))
+    def _report(self, done: Sequence[_Sent]) -> None:
+        ticks = [sent for sent in done if sent.record.entry.kind is Kind.TICK]
+        metrics.DELIVERED.labels(self._topics.ticks).inc(len(ticks))
+        metrics.DELIVERED.labels(self._topics.dead_letters).inc(len(done) - len(ticks))
+        for sent in ticks if len(ticks) <= _LINES else ticks[-1:]:
+            self.last_offset = sent.future.value.offset
+            self._log_saved(sent.record, sent.future.value, len(ticks))
 
     def _log_saved(self, record: Record, meta: Any, count: int) -> None:
         try:

@@ -48,17 +48,17 @@ class Desk:
         self.last_error = ""
         self.last_ticks: dict[str, Tick] = {}
 
-    def resume(self) -> int:
-        """Learn from the spool what was accepted before; return the newest sequence, or -1."""
-        newest = -1
-        for entry in self._spool.newest():
+    def learn(self, spool: Spool) -> dict[str, int]:
+        """Learn from ``spool`` what was accepted before; return each symbol's newest sequence."""
+        newest: dict[str, int] = {}
+        for entry in spool.newest():
             if entry.kind is Kind.TICK:
                 try:
                     tick = decode(entry.value, Tick)
                 except InvalidMessageError:
                     continue  # written by a newer version; consumers will judge it
                 self._validator.resume(tick.symbol, tick.sequence)
-                newest = max(newest, tick.sequence)
+                newest[tick.symbol] = max(tick.sequence, newest.get(tick.symbol, -1))
         return newest
 
     async def accept(self, symbol: str, venue: Venue, seen: Observation, sequence: int) -> None:

@@ -4,6 +4,8 @@ from prometheus_client import Counter, Gauge, Histogram
 
 __all__ = [
     "ACTIVE",
+    "ADOPTED",
+    "ASSIGNMENTS",
     "BREAKER_STATE",
     "CLOCK_SKEW",
     "DEAD_LETTERS",
@@ -15,6 +17,7 @@ __all__ = [
     "PENDING",
     "POLLS_IN_FLIGHT",
     "POLL_LATENESS",
+    "REJECTED",
     "REQUESTS",
     "REQUEST_DURATION",
     "SPOOL_BYTES",
@@ -24,10 +27,14 @@ __all__ = [
     "STREAM_DROPS",
     "STREAM_GAPS",
     "STREAM_MESSAGES",
+    "SYMBOLS",
     "TICKS",
 ]
 
 ACTIVE = Gauge("data_collector_active", "1 if this process collects, 0 if it stands by")
+SYMBOLS = Gauge("data_collector_symbols", "Symbols that this process collects")
+ASSIGNMENTS = Counter("data_collector_assignments", "Times the group told what is ours")
+ADOPTED = Counter("data_collector_spools_adopted", "Spools of ended processes taken over")
 TICKS = Counter("data_collector_ticks", "Valid ticks written to the spool", ["symbol", "venue"])
 DEAD_LETTERS = Counter(
     "data_collector_dead_letters", "Answers and ticks refused, by reason", ["venue", "reason"]
@@ -71,6 +78,7 @@ SPOOL_LOST_BYTES = Counter(
 )
 PENDING = Gauge("data_collector_unspooled", "Records in memory, as the disk takes none")
 DELIVERED = Counter("data_collector_delivered", "Records acknowledged by Kafka", ["topic"])
+REJECTED = Counter("data_collector_rejected", "Records that Kafka rejected for good")
 DELIVERY_FAILURES = Counter("data_collector_delivery_failures", "Producers given up for a new one")
 DELIVERY_LATENCY = Histogram(
     "data_collector_delivery_latency_seconds",

@@ -70,19 +70,22 @@ Reject = Callable[[str, Venue, AnswerError], Awaitable[None]]
 
 
 class Poller:
-    """Fails over from venue to venue within one poll, and returns to the preferred one."""
+    """Fails over from venue to venue within one poll, and returns to the preferred one.
+
+    ``symbols`` tells which are ours now.
+    """
 
     def __init__(
         self,
         exchanges: Sequence[Exchange],
-        symbols: Sequence[str],
+        symbols: Callable[[], Collection[str]],
         times: Times,
         clock: Clock,
         accept: Accept,
         reject: Reject,
     ) -> None:
         self._exchanges = tuple(exchanges)
-        self._symbols = tuple(symbols)
+        self._symbols = symbols
         self._times = times
         self._clock = clock
         self._accept = accept
@@ -90,17 +93,27 @@ class Poller:
         self._rng = random.Random()  # noqa: S311 - jitter
         self._probes: set[asyncio.Task[None]] = set()
         self._used: dict[str, str] = {}
+        self._begun: dict[str, int] = {}
 
     @property
     def answered_at(self) -> float | None:
         """Return the monotonic time of the newest good answer of any venue."""
         return max((e.answered_at for e in self._exchanges if e.answered_at), default=None)
 
+    def note(self, collected: Mapping[str, int]) -> None:
+        """Learn which sequence of each symbol was collected before, here or elsewhere."""
+        for symbol, sequence in collected.items():
+            self._begun[symbol] = max(sequence, self._begun.get(symbol, -1))
+
     async def poll(self, sequence: int) -> None:
-        """Collect one tick for each symbol; what no venue gave is counted as missed."""
+        """Collect one tick for each symbol of ours that has none yet for ``sequence``.
+
+        What no venue gave is counted as missed.
+        """
         started = self._clock.monotonic()
-        missing = set(self._symbols)
-        for pause in self._pauses():
+        missing = {s for s in self._symbols() if self._begun.get(s, -1) < sequence}
+        self.note(dict.fromkeys(missing, sequence))
+        for pause in self._pauses() if missing else ():
             missing -= await self._ask_in_order(missing, sequence, started + self._times.deadline_s)
             ends = started + self._times.retry_until_s
             if not missing or self._clock.monotonic() + pause >= ends:
@@ -151,7 +164,7 @@ class Poller:
 
     async def _probe(self, exchange: Exchange) -> None:
         """Ask as a poll would, and judge the venue by it; the answers are not used."""
-        asked = [s for s in self._symbols if s not in exchange.unsupported]
+        asked = [s for s in self._symbols() if s not in exchange.unsupported]
         outcomes: Mapping[str, Outcome] = {"": RetryError("probe failed")}
         try:
             outcomes = await exchange.client.observe(asked, self._times.request_s)

@@ -30,6 +30,7 @@ class Schedule:
         self._clock = clock
         self._poll = poll
         self._running: set[asyncio.Task[None]] = set()
+        self.running = False
         self.beat_at = clock.monotonic()
 
     async def run(self, last_sequence: int, stop: asyncio.Event) -> None:
@@ -39,6 +40,7 @@ class Schedule:
         """
         slot = max(self._slot_of_now(), last_sequence + self._interval)
         first = slot = slot - slot % self._interval
+        self.running = True
         while not stop.is_set():
             await self._sleep_until(slot, stop)
             if stop.is_set():
@@ -49,6 +51,11 @@ class Schedule:
                 metrics.POLL_LATENESS.observe(max(0.0, lateness / 1e6))
             self._start(slot)
             slot += self._interval
+        self.running = False
+
+    def poll_now(self) -> None:
+        """Poll for the present slot at once: symbols have come that were not polled for it."""
+        self._start(self._slot_of_now())
 
     async def drain(self, timeout_s: float) -> None:
         """Let the polls under way end within ``timeout_s``; give up the others."""

@@ -31,12 +31,13 @@ class CollectorSettings(ServiceSettings):
     request_timeout_s: Seconds = 0.7  # while another venue can still be asked for this second
     poll_deadline_s: Seconds = 2.5  # for all venues together
     max_polls_in_flight: Annotated[int, Field(ge=1, le=100)] = 4
-    spool_dir: Path = Path("spool")
+    # Replicas of one name share the symbols; instances that share a Kafka need names of their own.
+    collector_group: str = Field("data-collector", min_length=1)
+    spool_dir: Path = Path("spool")  # each replica has a directory of its own in it
     spool_fsync: Literal["always", "interval", "never"] = "interval"
     spool_fsync_interval_s: Seconds = 1.0
     spool_max_bytes: Annotated[int, Field(ge=1 << 20)] = 512 << 20
     spool_segment_bytes: Annotated[int, Field(ge=1 << 12)] = 4 << 20
-    leader_lock_file: Path = Path("data-collector.lock")
     stale_after_s: Seconds = 60.0
     max_ahead_s: Seconds = 10.0  # event time ahead of ours: beyond this a clock is wrong
     jump_sigmas: Seconds = 30.0  # multiples of the recent volatility

@@ -4,11 +4,12 @@ from common.clock import Clock
 from common.health import Check, Health
 from data_collector.delivery import Delivery
 from data_collector.desk import Desk
+from data_collector.membership import Membership
 from data_collector.poller import Poller
 from data_collector.schedule import Schedule
-from data_collector.spool import Spool
+from data_collector.share import Share
 
-__all__ = ["StandbyProbes", "active_probes", "describe", "standby_probes"]
+__all__ = ["Probes", "StandbyProbes", "describe"]
 
 _BEAT_S = 10.0
 _ANSWER_S = 10.0
@@ -42,47 +43,79 @@ class StandbyProbes:
         return Check(ok=False, detail=why or "no exchange has answered yet")
 
 
-def standby_probes(health: Health, warm: StandbyProbes, delivery: Delivery, clock: Clock) -> None:
-    """Let ``health`` answer as one that stands by."""
-    health.live = {"delivery": lambda: _beat(clock, delivery.beat_at)}
-    health.ready = {"exchanges": warm.check, "kafka": lambda: _kafka(delivery)}
+class Probes:
+    """What liveness and readiness mean, for one that collects and for one that stands by."""
 
+    def __init__(
+        self,
+        warm: StandbyProbes,
+        poller: Poller,
+        desk: Desk,
+        schedule: Schedule,
+        membership: Membership,
+        delivery: Delivery,
+        clock: Clock,
+    ) -> None:
+        self._warm = warm
+        self._poller = poller
+        self._desk = desk
+        self._schedule = schedule
+        self._membership = membership
+        self._delivery = delivery
+        self._clock = clock
 
-def active_probes(
-    health: Health,
-    poller: Poller,
-    desk: Desk,
-    schedule: Schedule,
-    delivery: Delivery,
-    clock: Clock,
-) -> None:
-    """Let ``health`` answer as the one that collects."""
+    def install(self, health: Health, *, active: bool) -> None:
+        """Let ``health`` answer for the role."""
+        health.role = "active" if active else "standby"
+        health.live = {
+            "schedule": lambda: self._beat(self._schedule.beat_at),
+            "membership": lambda: self._beat(self._membership.beat_at),
+            "delivery": lambda: self._beat(self._delivery.beat_at),
+        }
+        if active:
+            health.ready = {"exchanges": self._exchanges, "records": self._keeping}
+        else:
+            health.ready = {
+                "exchanges": self._warm.check,
+                "kafka": lambda: _kafka(self._delivery),
+                "group": self._joined,
+            }
 
-    def exchanges() -> Check:
-        at = poller.answered_at
-        age = None if at is None else clock.monotonic() - at
+    def _exchanges(self) -> Check:
+        at = self._poller.answered_at
+        age = None if at is None else self._clock.monotonic() - at
         if age is None:
             return Check(ok=False, detail="no exchange has answered yet")
         return Check(ok=age < _ANSWER_S, detail=f"last good answer {age:.1f} s ago")
 
-    def keeping() -> Check:
+    def _keeping(self) -> Check:
         """The records are safe as long as either Kafka or the spool takes them."""
-        kafka = _kafka(delivery)
-        if kafka.ok or not desk.last_error:
-            detail = f"spool takes records; Kafka: {kafka.detail}"
-            return Check(ok=True, detail=detail)
-        return Check(ok=False, detail=f"spool: {desk.last_error}; Kafka: {kafka.detail}")
+        kafka = _kafka(self._delivery)
+        if kafka.ok or not self._desk.last_error:
+            return Check(ok=True, detail=f"spool takes records; Kafka: {kafka.detail}")
+        return Check(ok=False, detail=f"spool: {self._desk.last_error}; Kafka: {kafka.detail}")
 
-    health.live = {
-        "schedule": lambda: _beat(clock, schedule.beat_at),
-        "delivery": lambda: _beat(clock, delivery.beat_at),
-    }
-    health.ready = {"exchanges": exchanges, "records": keeping}
+    def _joined(self) -> Check:
+        if self._membership.joined:
+            return Check(ok=True, detail="member of the group, nothing assigned")
+        return Check(ok=False, detail=self._membership.last_error or "joining the group")
+
+    def _beat(self, at: float) -> Check:
+        age = self._clock.monotonic() - at
+        return Check(ok=age < _BEAT_S, detail=f"last beat {age:.1f} s ago")
 
 
-def describe(poller: Poller, desk: Desk, spool: Spool, delivery: Delivery) -> dict[str, object]:
-    """Return the status page of the one that collects."""
+def describe(
+    share: Share, membership: Membership, poller: Poller, desk: Desk, delivery: Delivery
+) -> dict[str, object]:
+    """Return the status page."""
     return {
+        "share": {
+            "symbols": sorted(share.owned),
+            "presumed": share.presumed,
+            "joined": membership.joined,
+            "last_error": membership.last_error,
+        },
         **poller.describe(),
         "clock_skew_s": {venue: skew.seconds for venue, skew in desk.skews.items()},
         "last_tick_age_s": desk.newest_age_s,
@@ -95,18 +128,13 @@ def describe(poller: Poller, desk: Desk, spool: Spool, delivery: Delivery) -> di
             }
             for symbol, tick in desk.last_ticks.items()
         },
-        "spool": {"pending": spool.pending, "bytes": spool.size, "in_memory": desk.waiting},
+        "spool": {"pending": delivery.pending, "bytes": delivery.size, "in_memory": desk.waiting},
         "kafka": {
             "reachable": delivery.reachable,
             "last_error": delivery.last_error,
             "last_offset": delivery.last_offset,
         },
     }
-
-
-def _beat(clock: Clock, at: float) -> Check:
-    age = clock.monotonic() - at
-    return Check(ok=age < _BEAT_S, detail=f"last beat {age:.1f} s ago")
 
 
 def _kafka(delivery: Delivery) -> Check:

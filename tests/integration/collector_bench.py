@@ -94,15 +94,22 @@ class Service:
 
 
 class Bench:
-    """A simulator, collectors of one spool and lock, and topics of their own."""
+    """A simulator, collectors of one group and one spool's home, and topics of their own."""
 
     def __init__(
-        self, directory: Path, kafka: KafkaCluster, name: str, market: dict[str, str]
+        self,
+        directory: Path,
+        kafka: KafkaCluster,
+        name: str,
+        market: dict[str, str],
+        partitions: int = 1,
     ) -> None:
         self._directory = directory
         self._kafka = kafka
         self.topics = f"{name}-prices", f"{name}-dlq"
-        kafka.create_topics(self.topics)
+        self._group = name
+        kafka.create_topics(self.topics[:1], partitions)
+        kafka.create_topics(self.topics[1:])
         self._services: list[Service] = []
         self._port = free_port()
         self.simulator = self._start(
@@ -129,7 +136,7 @@ class Bench:
             "POLL_DEADLINE_S": "9",
             "MAX_POLLS_IN_FLIGHT": "20",
             "SPOOL_DIR": str(self._directory / "spool"),
-            "LEADER_LOCK_FILE": str(self._directory / "lock"),
+            "COLLECTOR_GROUP": self._group,
         }
         return self._start("data_collector", {**environment, **changes})
 
@@ -148,13 +155,15 @@ class Bench:
         """Return every payload that is in ``topic`` now."""
         consumer = make_consumer([self._kafka.bootstrap], "bench")
         try:
-            partition = TopicPartition(topic, 0)
-            consumer.assign([partition])
-            end = consumer.end_offsets([partition])[partition]
-            consumer.seek_to_beginning(partition)
+            numbers = consumer.partitions_for_topic(topic) or ()
+            partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
+            consumer.assign(partitions)
+            ends = consumer.end_offsets(partitions)
+            consumer.seek_to_beginning(*partitions)
             found: list[bytes] = []
-            while consumer.position(partition) < end:
-                found += [record.value for record in consumer.poll(500).get(partition, [])]
+            while any(consumer.position(place) < end for place, end in ends.items()):
+                for records in consumer.poll(500).values():
+                    found += [record.value for record in records]
             return found
         finally:
             consumer.close()
@@ -165,8 +174,19 @@ class Bench:
     def assert_complete(self, symbol: str = "BTC-USD") -> None:
         """Every slot once and in order, but for those that a collector said it missed."""
         sequences = self.sequences(symbol)
+        assert all(before < after for before, after in pairwise(sequences)), "out of order"
+        self.assert_no_hole(sequences)
+
+    def assert_handed_over(self, hand_overs: int, symbol: str = "BTC-USD") -> None:
+        """Every slot, as `assert_complete`; for at most 2 s of each hand-over it may be twice."""
+        sequences = self.sequences(symbol)
+        unique = list(dict.fromkeys(sequences))  # downstream keeps the first of each key
+        assert len(sequences) - len(unique) <= 3 * hand_overs
+        self.assert_no_hole(sorted(unique))
+
+    def assert_no_hole(self, sequences: list[int]) -> None:
+        """Every slot is there, but for those that a collector said it missed."""
         pairs = list(pairwise(sequences))
-        assert all(before < after for before, after in pairs), "out of order or repeated"
         missing = {
             slot
             for before, after in pairs
@@ -204,9 +224,11 @@ _LIFTED = {"SYMBOLS": "BTC-USD,ETH-USD", "SIMULATOR_RATE_LIMIT_FACTOR": "0"}
 
 
 @contextmanager
-def bench_in(directory: Path, kafka: KafkaCluster, name: str, **market: str) -> Iterator[Bench]:
+def bench_in(
+    directory: Path, kafka: KafkaCluster, name: str, partitions: int = 1, **market: str
+) -> Iterator[Bench]:
     """Yield a bench whose processes are ended at the end; ``market`` is for the simulator."""
-    bench = Bench(directory, kafka, name, market)
+    bench = Bench(directory, kafka, name, market, partitions)
     try:
         yield bench
     finally:

@@ -122,7 +122,7 @@ def test_hand_over_between_two_replicas_loses_no_slot(bench: Bench) -> None:
     first.wait_delivered(4)
     first.end()
     for symbol in ("BTC-USD", "ETH-USD"):
-        bench.assert_complete(symbol)
+        bench.assert_handed_over(3, symbol)
 
 
 def test_a_killed_replica_is_replaced_by_the_one_that_stands_by(bench: Bench) -> None:

@@ -31,7 +31,7 @@ def run(package: str, directory: Path, **variables: str) -> tuple[int, str]:
     [
         ("data_collector", {"EXCHANGES": "mtgox"}, "coinbase, binance, kraken"),
         ("data_collector", {"SPOOL_DIR": "/dev/null/spool"}, "SPOOL_DIR /dev/null/spool"),
-        ("data_collector", {"LEADER_LOCK_FILE": "/dev/null/x"}, "LEADER_LOCK_FILE"),
+        ("data_collector", {"COLLECTOR_MODE": "telepathy"}, "'rest' or 'stream'"),
         ("exchange_simulator", {"REPLAY_FILE": "none_bbo.parquet"}, "no such file"),
         ("exchange_simulator", {"FAULTS_FILE": "none.yml"}, "FAULTS_FILE none.yml"),
         ("exchange_simulator", {"SYMBOLS": "FOO-USD"}, "no such market: FOO-USD"),

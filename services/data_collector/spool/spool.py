@@ -2,6 +2,7 @@
 
 import os
 import threading
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ class Spool:
     """Entries in the order of `append`, kept until `acknowledge` has passed them.
 
     The newest segment always stays, also when all of it is acknowledged: a restart reads from it
-    what was collected last. Only one process may have a directory open (the leader's lock).
+    what was collected last. Only one process may have a directory open (see `SpoolHome`).
     """
 
     def __init__(self, options: SpoolOptions, clock: Clock) -> None:
@@ -61,8 +62,9 @@ class Spool:
             self._cursor_file.store(self._cursor)
         except OSError as error:
             raise SpoolError(f"SPOOL_DIR {options.directory}: {error.strerror}") from error
+        self._records = sum(segment.records for segment in self._segments)
+        self._size = sum(segment.size for segment in self._segments)
         self._acknowledged = self._count_before(self._cursor)
-        self._report()
 
     @property
     def cursor(self) -> Position:
@@ -74,13 +76,19 @@ class Spool:
     def pending(self) -> int:
         """Return the number of records that are not acknowledged."""
         with self._lock:
-            return sum(segment.records for segment in self._segments) - self._acknowledged
+            return self._records - self._acknowledged
 
     @property
     def size(self) -> int:
         """Return the bytes on disk."""
         with self._lock:
-            return sum(segment.size for segment in self._segments)
+            return self._size
+
+    @property
+    def end(self) -> Position:
+        """Return the position behind the newest record."""
+        with self._lock:
+            return Position(self._segments[-1].number, self._segments[-1].size)
 
     def append(self, entry: Entry) -> None:
         """Write ``entry``; raises `OSError` (nothing is written), `ValueError` if too large."""
@@ -88,10 +96,11 @@ class Spool:
         with self._lock:
             if self._segments[-1].size >= self._options.segment_bytes:
                 self._rotate()
-            while len(self._segments) > 1 and self.size + len(framed) > self._options.max_bytes:
+            while len(self._segments) > 1 and self._size + len(framed) > self._options.max_bytes:
                 self._drop_oldest()
             self._segments[-1].append(framed)
-            self._report()
+            self._records += 1
+            self._size += len(framed)
         self._sync_if_due()
 
     def read(self, position: Position, limit: int) -> list[Record]:
@@ -105,19 +114,22 @@ class Spool:
                     found += self._read_segment(segment, offset, limit - len(found))
             return found
 
-    def acknowledge(self, position: Position, count: int) -> None:
-        """Note that ``count`` more records, up to ``position``, need not be kept."""
+    def acknowledge(self, ends: Sequence[Position]) -> None:
+        """Note that the records that end at ``ends``, in order, need not be kept.
+
+        Those that were dropped meanwhile count no more.
+        """
         with self._lock:
-            if position <= self._cursor:
+            new = len(ends) - bisect_right(ends, self._cursor)
+            if not new:
                 return
-            self._cursor = position
-            self._acknowledged += count
+            self._cursor = ends[-1]
+            self._acknowledged += new
             with suppress(OSError):  # a full disk: repeated after a crash, removed downstream
-                self._cursor_file.store(position)
-            while len(self._segments) > 1 and self._segments[0].number < position.segment:
+                self._cursor_file.store(self._cursor)
+            while len(self._segments) > 1 and self._segments[0].number < self._cursor.segment:
                 self._acknowledged -= self._segments[0].records
-                self._segments.pop(0).delete()
-            self._report()
+                self._forget_oldest()
 
     def newest(self) -> Iterator[Entry]:
         """Yield the entries of the last two segments, acknowledged or not, oldest first."""
@@ -154,10 +166,17 @@ class Spool:
             found += [Record(Position(segment.number, end), entry) for end, entry in ends]
             offset = ends[-1][0]
         if len(found) < limit and offset < segment.size:
-            metrics.SPOOL_LOST_BYTES.inc(segment.size - offset)
-            _log.error("spool is damaged", file=segment.path, bytes=segment.size - offset)
-            segment.cut(offset)
+            self._cut_damaged(segment, offset)
         return found
+
+    def _cut_damaged(self, segment: Segment, offset: int) -> None:
+        lost, records = segment.size - offset, segment.records
+        metrics.SPOOL_LOST_BYTES.inc(lost)
+        _log.error("spool is damaged", file=segment.path, bytes=lost)
+        segment.cut(offset)
+        segment.records = _count(segment, offset)
+        self._size -= lost
+        self._records -= records - segment.records
 
     def _clamp(self, position: Position | None) -> Position:
         """Return ``position``, or the next that exists."""
@@ -188,18 +207,24 @@ class Spool:
             _sync_directory(self._options.directory)
 
     def _drop_oldest(self) -> None:
-        oldest = self._segments.pop(0)
+        oldest = self._segments[0]
         acknowledged = self._acknowledged if self._cursor.segment == oldest.number else 0
         if self._cursor.segment > oldest.number:
             acknowledged = oldest.records
         dropped = oldest.records - acknowledged
         self._acknowledged -= acknowledged
-        self._cursor = max(self._cursor, Position(self._segments[0].number, 0))
-        oldest.delete()
+        self._cursor = max(self._cursor, Position(self._segments[1].number, 0))
+        self._forget_oldest()
         if dropped:
             metrics.SPOOL_DROPPED.inc(dropped)
             limit = self._options.max_bytes
             _log.error("spool is full, oldest records dropped", records=dropped, max_bytes=limit)
+
+    def _forget_oldest(self) -> None:
+        oldest = self._segments.pop(0)
+        self._records -= oldest.records
+        self._size -= oldest.size
+        oldest.delete()
 
     def _sync_if_due(self) -> None:
         """Synchronise outside the lock, so that the reader need not wait for the disk."""
@@ -214,10 +239,6 @@ class Spool:
                 self._segments[-1].sync()
             except OSError as error:  # the record is written; only a power cut could take it
                 _log.error("the spool cannot be synchronised to disk", why=error.strerror)
-
-    def _report(self) -> None:
-        metrics.SPOOL_RECORDS.set(self.pending)
-        metrics.SPOOL_BYTES.set(self.size)
 
 
 def _count(segment: Segment, offset: int) -> int:

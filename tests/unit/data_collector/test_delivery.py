@@ -46,7 +46,7 @@ class FakeProducer:
     def partitions_for(self, _topic: str) -> set[int]:
         return {0}
 
-    def send(self, topic: str, key: bytes, value: bytes) -> Future:
+    def send(self, topic: str, value: bytes, key: bytes, partition: int) -> Future:
         future = Future()
         broker = self.broker
         self.failed = self.failed or broker.fail_after == len(broker.stored)
@@ -88,7 +88,7 @@ def start(broker: FakeBroker, spool: Spool) -> Delivery:
     topics = Topics("prices", "dlq")
     delivery = Delivery(broker.make_producer, topics, SystemClock(), on_fatal=threading.Event().set)
     delivery.start()
-    delivery.begin(spool)
+    delivery.add(spool)
     return delivery
 
 

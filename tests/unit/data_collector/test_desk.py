@@ -135,7 +135,7 @@ def test_a_restart_refuses_what_the_spool_has(
     accept(desk, 2_000_000)
     spool.append(Entry(Kind.TICK, b"BTC-USD", b'{"schema_version": 99}'))
     again = make_desk(spool, clock)
-    assert again.resume() == 2_000_000
+    assert again.learn(spool) == {"BTC-USD": 2_000_000}
     with pytest.raises(AnswerError, match="duplicate"):
         accept(again, 2_000_000)
     accept(again, 3_000_000)

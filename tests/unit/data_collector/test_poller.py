@@ -43,6 +43,7 @@ class FakeVenue:
 class Bench:
     def __init__(self, clock: FakeClock, symbols: Sequence[str] = ("BTC-USD",)) -> None:
         self.clock = clock
+        self.symbols = symbols
         self.accepted: list[tuple[int, str, Venue]] = []
         self.rejected: list[tuple[str, Venue, str]] = []
         self.refuse_price: int | None = None
@@ -53,7 +54,12 @@ class Bench:
         ]
         times = Times(request_s=1.0, deadline_s=2.0)
         self.poller = Poller(
-            self.exchanges, symbols, times, clock, accept=self.accept, reject=self.reject
+            self.exchanges,
+            lambda: self.symbols,
+            times,
+            clock,
+            accept=self.accept,
+            reject=self.reject,
         )
 
     async def accept(self, symbol: str, venue: Venue, seen: Observation, sequence: int) -> None:
@@ -156,7 +162,7 @@ def test_a_short_failure_of_all_is_retried_within_the_second(clock: FakeClock) -
     bench = Bench(clock)
     bench.exchanges = bench.exchanges[:1]
     times = Times(request_s=1.0, deadline_s=2.0, retry_until_s=0.7)
-    poller = Poller(bench.exchanges, ("BTC-USD",), times, clock, bench.accept, bench.reject)
+    poller = Poller(bench.exchanges, lambda: ["BTC-USD"], times, clock, bench.accept, bench.reject)
     bench.first.failure = RetryError("reset")
 
     async def run() -> None:

@@ -43,7 +43,7 @@ def test_reads_back_in_order_and_resumes_after_the_acknowledged(
         found = spool.read(spool.cursor, limit)
         assert [record.entry for record in found] == written[:limit]
         if found:
-            spool.acknowledge(found[-1].end, len(found))
+            spool.acknowledge([record.end for record in found])
         assert spool.pending == len(written) - len(found)
         spool.close()
         again = make(Path(name))
@@ -98,7 +98,7 @@ def test_acknowledged_segments_go_but_the_newest_stays(tmp_path: Path) -> None:
         spool.append(tick(number))
     records = spool.read(spool.cursor, 100)
     assert len(list(tmp_path.glob("*.segment"))) > 5
-    spool.acknowledge(records[-1].end, len(records))
+    spool.acknowledge([record.end for record in records])
     assert spool.pending == 0
     assert len(list(tmp_path.glob("*.segment"))) == 1
     spool.close()
@@ -122,7 +122,7 @@ def test_a_cursor_ahead_of_a_cut_file_does_not_hide_what_comes_later(tmp_path: P
     for number in range(10):
         spool.append(tick(number))
     records = spool.read(spool.cursor, 100)
-    spool.acknowledge(records[-1].end, len(records))
+    spool.acknowledge([record.end for record in records])
     spool.close()
     os.truncate(next(tmp_path.glob("*.segment")), records[2].end.offset)
     make(tmp_path, segment_bytes=1 << 20).close()
@@ -136,7 +136,7 @@ def test_a_cursor_ahead_of_a_cut_file_does_not_hide_what_comes_later(tmp_path: P
 def test_a_damaged_cursor_sends_again_rather_than_losing(tmp_path: Path) -> None:
     spool = make(tmp_path)
     spool.append(tick(0))
-    spool.acknowledge(spool.read(spool.cursor, 1)[0].end, 1)
+    spool.acknowledge([spool.read(spool.cursor, 1)[0].end])
     spool.close()
     (tmp_path / "cursor").write_bytes(b"x" * 20)
     assert read_all(make(tmp_path)) == [tick(0)]

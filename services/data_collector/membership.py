@@ -1,0 +1,146 @@
+"""This replica's membership in the consumer group by which replicas share the symbols.
+
+The group subscribes to the topic of prices: whoever is assigned a partition collects the symbols
+whose messages go there, so each partition has one writer. Nothing is fetched and nothing committed.
+"""
+
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any, Protocol
+
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.errors import KafkaError
+
+from common.clock import Clock
+from common.kafka import partition_of
+from common.lifecycle import Deadline
+from common.log import get_logger
+
+__all__ = ["GROUP_OPTIONS", "Membership", "SharingAssignor"]
+
+# A killed replica is noticed after the session (the least that a broker allows by default); one
+# that leaves is noticed by the others at their next heartbeat.
+GROUP_OPTIONS = {
+    "session_timeout_ms": 6_000,
+    "heartbeat_interval_ms": 300,
+    "max_poll_interval_ms": 10_000,
+    "request_timeout_ms": 12_000,
+    "auto_offset_reset": "latest",
+    "allow_auto_create_topics": False,
+}
+_POLL_MS = 100
+_RETRY_S = 0.5
+
+_log = get_logger(__name__)
+
+
+class SharingAssignor(CooperativeStickyAssignor):  # type: ignore[misc]
+    """Cooperative and sticky: only what moves changes hands. Tells each completed assignment."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._members: int | None = None
+        self.alone = False
+        self.news: frozenset[int] | None = None
+
+    def assign(self, cluster: Any, members: Any) -> Any:
+        """Assign as the leader of the group, which alone learns how many members there are."""
+        self._members = len(members)
+        return super().assign(cluster, members)
+
+    def on_assignment(self, assignment: Any, generation: Any) -> None:
+        """Take note of what this member has from now on, also if that is nothing."""
+        super().on_assignment(assignment, generation)
+        self.alone, self._members = self._members == 1, None
+        self.news = frozenset(partition for _, partition in assignment.partitions())
+
+
+class Connect(Protocol):
+    """Makes a consumer whose only assignor is the given one; raises `KafkaError`."""
+
+    def __call__(self, assignor: SharingAssignor) -> Any:
+        """Return the consumer."""
+        ...
+
+
+class Membership:
+    """Keeps a consumer in the group, in a thread of its own.
+
+    ``on_share`` is called from that thread with the symbols of each completed assignment. While the
+    group cannot be reached it is not called: what was assigned stays.
+    """
+
+    def __init__(
+        self,
+        connect: Connect,
+        topic: str,
+        symbols: Iterable[str],
+        on_share: Callable[[frozenset[str]], None],
+        clock: Clock,
+    ) -> None:
+        self._connect = connect
+        self._topic = topic
+        self._symbols = tuple(symbols)
+        self._on_share = on_share
+        self._clock = clock
+        self._stop = threading.Event()
+        self._deadline = Deadline(clock, 0)
+        self._thread = threading.Thread(target=self._run, name="membership", daemon=True)
+        self.beat_at = clock.monotonic()
+        self.joined = False
+        self.alone = False
+        self.last_error = ""
+
+    def start(self) -> None:
+        """Begin to join."""
+        self._thread.start()
+
+    def leave(self, deadline: Deadline) -> None:
+        """Leave the group, so that the others take over at once, and end; at most ``deadline``."""
+        self._deadline = deadline
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(deadline.remaining())
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self.beat_at = self._clock.monotonic()
+            assignor = SharingAssignor()
+            try:
+                consumer = self._connect(assignor)
+                try:
+                    self._take_part(consumer, assignor)
+                finally:
+                    self._close(consumer)
+            except Exception as error:  # noqa: BLE001 - the thread's edge
+                self._note_failure(error)
+            self._stop.wait(_RETRY_S)
+
+    def _take_part(self, consumer: Any, assignor: SharingAssignor) -> None:
+        consumer.subscribe([self._topic])
+        while not self._stop.is_set():
+            self.beat_at = self._clock.monotonic()
+            consumer.poll(timeout_ms=_POLL_MS)
+            partitions, assignor.news = assignor.news, None
+            if partitions is not None:
+                consumer.pause(*consumer.assignment())  # a member, not a reader
+                self._tell(partitions, len(consumer.partitions_for_topic(self._topic) or ()))
+                self.alone = assignor.alone
+
+    def _tell(self, partitions: frozenset[int], count: int) -> None:
+        mine = frozenset(s for s in self._symbols if partition_of(s.encode(), count) in partitions)
+        self.joined, self.last_error = True, ""
+        _log.info("assigned by the group", partitions=sorted(partitions), symbols=sorted(mine))
+        self._on_share(mine)
+
+    def _close(self, consumer: Any) -> None:
+        self.joined = False
+        with suppress(KafkaError):
+            consumer.close(timeout_ms=max(100, round(self._deadline.remaining() * 1000)))
+
+    def _note_failure(self, error: Exception) -> None:
+        text = f"{type(error).__name__}: {error}"
+        if text != self.last_error:
+            _log.error("the group cannot be joined, trying again", why=text)
+        self.last_error = text
