@@ -4,6 +4,7 @@ Prices and sizes are ``Decimal`` and travel as strings, exactly as the venue sen
 Unknown fields are ignored; an unknown ``schema_version`` is an `InvalidMessageError`.
 """
 
+import re
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Literal, TypeVar
@@ -36,9 +37,16 @@ MEDIAN = QUANTILE_LEVELS.index(0.5)
 
 Feed = Literal["live", "simulated", "replay"]
 Venue = Literal["coinbase", "binance", "kraken"]
-Symbol = Annotated[str, msgspec.Meta(pattern=r"^[A-Z0-9]{2,10}-[A-Z0-9]{2,10}$")]
+# A dollar alone would let a line feed at the end through.
+Symbol = Annotated[str, msgspec.Meta(pattern=r"^[A-Z0-9]{2,10}-[A-Z0-9]{2,10}$(?!\n)")]
+Sequence = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # the store's BIGINT
 
 _UTC_OFFSET = timedelta(0)
+# Characters of a decimal written out (the store's columns); no market needs half of them.
+_LONGEST_DECIMAL = 40
+_TRADE_ID = re.compile(r"[!-~]{1,40}")  # printable ASCII: databases refuse some of the rest
+_PRICES = ("price", "bid", "ask")
+_SIZES = ("size", "bid_size", "ask_size", "buy_volume", "sell_volume")
 
 
 def _require_utc(name: str, moment: datetime) -> None:
@@ -46,19 +54,28 @@ def _require_utc(name: str, moment: datetime) -> None:
         raise ValueError(f"{name} must be UTC, got {moment.isoformat()}")
 
 
+def _require_short(name: str, value: Decimal) -> None:
+    text = str(value)
+    if "E" in text and abs(value.adjusted()) < _LONGEST_DECIMAL:
+        text = f"{value:f}"
+    if len(text) > _LONGEST_DECIMAL or "E" in text:
+        raise ValueError(f"{name} has more than {_LONGEST_DECIMAL} characters, got {value!s:.60}")
+
+
 class Tick(msgspec.Struct, frozen=True, kw_only=True):
     """One observation of a market.
 
-    ``sequence`` is the microsecond of the collector's schedule (REST) or of the event (stream):
+    ``sequence`` is the microsecond of the collector's schedule, for REST and streams alike:
     increasing, unique for (feed, symbol), the same for two replicas that saw the same second,
     so that downstream removes repeats by key. Sizes are in the base currency. ``buy_volume`` and
     ``sell_volume`` are what takers bought and sold since the last tick, where the venue tells.
+    Whatever is valid here fits into the store.
     """
 
     symbol: Symbol
     venue: Venue
     feed: Feed
-    sequence: int
+    sequence: Sequence
     event_time: datetime
     receive_time: datetime
     price: Decimal
@@ -76,14 +93,20 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         _require_utc("event_time", self.event_time)
         _require_utc("receive_time", self.receive_time)
-        for name in ("price", "bid", "ask"):
+        for name in _PRICES:
             value = getattr(self, name)
-            if value is not None and not (value.is_finite() and value > 0):
-                raise ValueError(f"{name} must be finite and positive, got {value}")
-        for name in ("size", "bid_size", "ask_size", "buy_volume", "sell_volume"):
+            if value is not None:
+                if not (value.is_finite() and value > 0):
+                    raise ValueError(f"{name} must be finite and positive, got {value}")
+                _require_short(name, value)
+        for name in _SIZES:
             value = getattr(self, name)
-            if value is not None and not (value.is_finite() and value >= 0):
-                raise ValueError(f"{name} must be finite and not negative, got {value}")
+            if value is not None:
+                if not (value.is_finite() and value >= 0):
+                    raise ValueError(f"{name} must be finite and not negative, got {value}")
+                _require_short(name, value)
+        if self.trade_id is not None and not _TRADE_ID.fullmatch(self.trade_id):
+            raise ValueError(f"trade_id must be 1 to 40 printable characters: {self.trade_id!r:.60}")
         if self.bid is not None and self.ask is not None and self.bid > self.ask:
             raise ValueError(f"bid {self.bid} is above ask {self.ask}")
 

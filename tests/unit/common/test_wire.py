@@ -3,6 +3,8 @@ from decimal import Decimal
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from common.errors import InvalidMessageError
 from common.wire import Tick, decode, encode
@@ -50,6 +52,16 @@ def test_the_mid_price_is_the_middle_of_the_book_or_the_last_price() -> None:
         ({"event_time": "2026-01-02T03:04:05+01:00"}, "event_time must be UTC"),
         ({"schema_version": 2}, "schema_version"),
         ({"symbol": "btc"}, "symbol"),
+        ({"symbol": "BTC-USD\n"}, "symbol"),
+        ({"sequence": -1}, "sequence"),
+        ({"sequence": 2**63}, "sequence"),
+        # What the store's columns could not hold, in the writing that they use (never 1E-8).
+        ({"price": "1." + "0" * 39}, "price has more than 40 characters"),
+        ({"price": "1E+40"}, "price has more than 40 characters"),
+        ({"size": "1E-39"}, "size has more than 40 characters"),
+        ({"ask_size": "1E-999999999"}, "ask_size has more than 40 characters"),
+        ({"trade_id": "1" * 41}, "trade_id must be"),
+        ({"trade_id": "a\x00b"}, "trade_id must be"),
         ({"venue": "mtgox"}, "venue"),
     ],
 )
@@ -67,3 +79,20 @@ def test_unknown_fields_are_ignored() -> None:
 def test_bytes_that_are_no_json_are_refused() -> None:
     with pytest.raises(InvalidMessageError):
         decode(b"\xff\x00", Tick)
+
+
+@pytest.mark.parametrize("text", ["1." + "0" * 38, "1E+39", "1E-38", "9" * 40])
+def test_the_longest_decimals_that_fit(text: str) -> None:
+    sent = tick(price=Decimal(text), bid=None, ask=None)
+    assert len(f"{sent.price:f}") == 40
+    assert decode(encode(sent), Tick) == sent
+
+
+@given(value=st.decimals(allow_nan=False, allow_infinity=False, min_value=0))
+def test_whatever_is_valid_fits_into_the_store(value: Decimal) -> None:
+    try:
+        valid = tick(size=value, bid=None, ask=None)
+    except ValueError:
+        assert len(f"{value:f}") > 40 or value.is_signed()
+    else:
+        assert len(f"{valid.size:f}") <= 40
