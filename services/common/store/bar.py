@@ -11,9 +11,8 @@ as exact decimals. Hence the order in which ticks come makes no difference.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Context, Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 __all__ = ["Bar", "fold", "imported_bar", "is_news", "merge", "tick_bar", "widen"]
 
@@ -21,8 +20,7 @@ _SECOND_US: Final = 1_000_000
 _EXACT: Final = Context(prec=60)  # 40 digits of a tick's volume, and 20 for the number of ticks
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(NamedTuple):
     """One bar, or the part of it that some of its ticks make.
 
     ``first_us`` and ``last_us`` are the first and last tick's microseconds since ``start``. Prices
@@ -49,14 +47,14 @@ class Bar:
     news: int
 
 
-def tick_bar(row: Any, width_us: int) -> Bar:
-    """Return the bar of a single tick, a row of ``ticks``; its news are not counted yet."""
+def tick_bar(row: Any, width_us: int, news: int = 0) -> Bar:
+    """Return the bar of a single tick, a row of ``ticks``, with the given count of news."""
     start = row.sequence - row.sequence % width_us
     offset = row.sequence - start
     last, mid = row.last_price, row.mid_price
     bought, sold = _decimal(row.buy_volume), _decimal(row.sell_volume)
     return Bar(
-        start, offset, offset, last, last, last, last, mid, mid, mid, mid, bought, sold, 1, 0
+        start, offset, offset, last, last, last, last, mid, mid, mid, mid, bought, sold, 1, news
     )
 
 
@@ -71,44 +69,30 @@ def merge(one: Bar, other: Bar) -> Bar:
     first = one if one.first_us <= other.first_us else other
     last = one if one.last_us >= other.last_us else other
     return Bar(
-        start=one.start,
-        first_us=first.first_us,
-        last_us=last.last_us,
-        open=first.open,
-        high=max(one.high, other.high),
-        low=min(one.low, other.low),
-        close=last.close,
-        mid_open=first.mid_open,
-        mid_high=max(one.mid_high, other.mid_high),
-        mid_low=min(one.mid_low, other.mid_low),
-        mid_close=last.mid_close,
-        buy_volume=_add(one.buy_volume, other.buy_volume),
-        sell_volume=_add(one.sell_volume, other.sell_volume),
-        ticks=one.ticks + other.ticks,
-        news=one.news + other.news,
+        one.start,
+        first.first_us,
+        last.last_us,
+        first.open,
+        max(one.high, other.high),
+        min(one.low, other.low),
+        last.close,
+        first.mid_open,
+        max(one.mid_high, other.mid_high),
+        min(one.mid_low, other.mid_low),
+        last.mid_close,
+        _add(one.buy_volume, other.buy_volume),
+        _add(one.sell_volume, other.sell_volume),
+        one.ticks + other.ticks,
+        one.news + other.news,
     )
 
 
 def widen(bar: Bar, width_us: int) -> Bar:
     """Return ``bar`` as a part of the bar of ``width_us``, a multiple of its own width."""
     shift = bar.start % width_us
-    return Bar(
-        bar.start - shift,
-        bar.first_us + shift,
-        bar.last_us + shift,
-        bar.open,
-        bar.high,
-        bar.low,
-        bar.close,
-        bar.mid_open,
-        bar.mid_high,
-        bar.mid_low,
-        bar.mid_close,
-        bar.buy_volume,
-        bar.sell_volume,
-        bar.ticks,
-        bar.news,
-    )
+    if not shift:
+        return bar
+    return Bar(bar.start - shift, bar.first_us + shift, bar.last_us + shift, *bar[3:])
 
 
 def fold(parts: Iterable[Bar]) -> dict[int, Bar]:

@@ -1,19 +1,20 @@
 """Bars kept up to date inside the transaction that inserts their ticks."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Connection,
-    Insert,
     Row,
     Select,
+    String,
     Table,
+    any_,
     bindparam,
     func,
     select,
@@ -21,66 +22,95 @@ from sqlalchemy import (
 )
 
 from common.store.bar import Bar, fold, is_news, tick_bar, widen
-from common.store.insert import chunks, insert_into
+from common.store.insert import chunks, write_rows
 from common.store.schema import BARS, ticks
+from common.store.tick_row import TickRow
 
-__all__ = ["add_parts", "add_to_bars", "bar_values", "lock_series", "to_bar", "write_bars"]
+__all__ = ["Parts", "add_parts", "lock_series", "new_parts", "to_bar", "write_bars"]
 
 # Ticks further apart are looked up by themselves, so that a late one reads its neighbours only.
 _RUN_GAP_US = 60_000_000
 _SECOND_US = min(BARS)
-_FIELDS = tuple(Bar.__dataclass_fields__)
+
+Series = tuple[str, str]  # feed, symbol
 
 
-def _series(row: Any) -> tuple[str, str]:
-    return (row.feed, row.symbol)
+class Parts(NamedTuple):
+    """What is to be added to the bars of one series.
+
+    ``seconds`` are parts of bars of a second; ``news`` is by time what changes in the count of news
+    besides.
+    """
+
+    seconds: list[Bar]
+    news: Mapping[int, int]
 
 
-def lock_series(connection: Connection, series: Iterable[tuple[str, str]]) -> None:
+def lock_series(connection: Connection, series: Iterable[Series]) -> None:
     """Let no other transaction change these series until this one ends.
 
-    SQLite has one writer at a time by itself. Locks are taken in one order, hence no deadlock.
+    SQLite has one writer at a time: what is read from now on stays true until this one writes.
+    PostgreSQL's locks are taken in one order, hence no deadlock.
     """
-    if connection.dialect.name == "postgresql":
-        for feed, symbol in sorted(set(series)):
-            connection.execute(
-                text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"),
-                {"name": f"{feed}/{symbol}"},
-            )
+    if connection.dialect.name == "sqlite":
+        driver: Any = connection.connection.driver_connection
+        if not driver.in_transaction:  # the driver begins one before changes only
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.execute(_LOCKS, {"names": [f"{feed}/{symbol}" for feed, symbol in series]})
 
 
-def add_to_bars(connection: Connection, inserted: Sequence[Any]) -> None:
-    """Count ``inserted`` in their bars: rows of ``ticks`` that this transaction has inserted.
+_LOCKS = text(
+    "SELECT pg_advisory_xact_lock(hashtextextended(name, 0))"
+    " FROM (SELECT unnest(CAST(:names AS text[])) AS name ORDER BY name) AS ordered"
+)
 
-    Exact whatever the order: a late tick changes the bars it belongs to, and what it makes of the
-    news of the tick after it.
+
+def new_parts(
+    connection: Connection, rows: Sequence[TickRow]
+) -> tuple[list[TickRow], dict[Series, Parts]]:
+    """Return those of ``rows`` that are not stored yet, and what they add to the bars.
+
+    ``rows`` are in the order of their key, the series are locked. Exact whatever came before: a
+    late tick changes the bars it belongs to, and what it makes of the news of the tick after it.
     """
-    ordered = sorted(inserted, key=lambda row: (row.feed, row.symbol, row.sequence))
-    for (feed, symbol), rows in groupby(ordered, key=_series):
-        _add_to_series(connection, feed, symbol, list(rows))
+    new: list[TickRow] = []
+    parts: dict[Series, Parts] = {}
+    for (feed, symbol), group in groupby(rows, key=lambda row: (row.feed, row.symbol)):
+        wanted = {row.sequence: row for row in group}
+        known = _neighbours(connection, feed, symbol, list(wanted))
+        added = {key: row for key, row in wanted.items() if key not in known}
+        if added:
+            news = _news_changes(known, added)
+            seconds = [tick_bar(row, _SECOND_US, news.pop(key)) for key, row in added.items()]
+            parts[(feed, symbol)] = Parts(seconds, news)
+            new += added.values()
+    return new, parts
 
 
-def _add_to_series(connection: Connection, feed: str, symbol: str, rows: list[Any]) -> None:
-    news = _news_changes(connection, feed, symbol, rows)
-    add_parts(connection, feed, symbol, [tick_bar(row, _SECOND_US) for row in rows], news)
-
-
-def add_parts(
-    connection: Connection,
-    feed: str,
-    symbol: str,
-    seconds: Iterable[Bar],
-    news: Mapping[int, int],
-) -> None:
-    """Add parts of bars of a second to the bars of every width; ``news`` is its change by time."""
-    parts = fold(seconds)
+def add_parts(connection: Connection, parts: Mapping[Series, Parts]) -> None:
+    """Add parts to the stored bars of every width."""
+    seconds: dict[Series, Iterable[Bar]] = {key: part.seconds for key, part in parts.items()}
+    news = {key: part.news for key, part in parts.items()}
     for width_us, table in BARS.items():
-        parts = fold(widen(part, width_us) for part in parts.values())
-        news = _sum_by(news.items(), width_us)
-        known = _load(connection, table, feed, symbol, sorted(parts.keys() | news.keys()))
-        whole = fold([*known.values(), *parts.values()])
-        changed = [replace(bar, news=bar.news + news.get(start, 0)) for start, bar in whole.items()]
-        write_bars(connection, table, feed, symbol, changed)
+        added = {key: fold(widen(bar, width_us) for bar in bars) for key, bars in seconds.items()}
+        news = {key: _sum_by(counts.items(), width_us) for key, counts in news.items()}
+        known = _load(connection, table, {key: added[key].keys() | news[key] for key in parts})
+        write_bars(
+            connection,
+            table,
+            {
+                key: _with_news(fold([*known.get(key, ()), *bars.values()]), news[key])
+                for key, bars in added.items()
+            },
+        )
+        seconds = {key: bars.values() for key, bars in added.items()}
+
+
+def _with_news(bars: dict[int, Bar], news: Mapping[int, int]) -> dict[int, Bar]:
+    for start, count in news.items():
+        bars[start] = bars[start]._replace(news=bars[start].news + count)
+    return bars
 
 
 def _sum_by(counts: Iterable[tuple[int, int]], width_us: int) -> dict[int, int]:
@@ -91,21 +121,21 @@ def _sum_by(counts: Iterable[tuple[int, int]], width_us: int) -> dict[int, int]:
     return sums
 
 
-def _news_changes(
-    connection: Connection, feed: str, symbol: str, rows: list[Any]
-) -> dict[int, int]:
-    """Return by sequence how the count of news changes: of ``rows``, and of those after them."""
-    new = {row.sequence for row in rows}
-    window: dict[int, Row[Any]] = {}
-    for low, high in _runs(sorted(new)):
-        window.update(_neighbourhood(connection, feed, symbol, low, high))
+def _news_changes(known: Mapping[int, Any], added: Mapping[int, TickRow]) -> dict[int, int]:
+    """Return by sequence how the count of news changes: of ``added``, and of those after them.
+
+    ``known`` are the stored ticks around them.
+    """
     changes: dict[int, int] = {}
-    before = before_old = None
-    for sequence, row in sorted(window.items()):
-        if sequence in new:
+    before: Any = None
+    before_old: Any = None
+    for sequence in sorted({*known, *added}):
+        row = added.get(sequence)
+        if row is not None:
             changes[sequence] = int(is_news(before, row))
         else:
-            if before is not None and before.sequence in new:
+            row = known[sequence]
+            if before is not None and before.sequence in added:
                 changes[sequence] = is_news(before, row) - is_news(before_old, row)
             before_old = row
         before = row
@@ -122,17 +152,20 @@ def _runs(sequences: list[int]) -> Iterator[tuple[int, int]]:
     yield low, high
 
 
-def _neighbourhood(
-    connection: Connection, feed: str, symbol: str, low: int, high: int
+def _neighbours(
+    connection: Connection, feed: str, symbol: str, sequences: list[int]
 ) -> dict[int, Row[Any]]:
-    """Return the ticks from the one before ``low`` to the one after ``high``, by sequence."""
-    values = {"of_feed": feed, "of_symbol": symbol, "low": low, "high": high}
-    found = connection.execute(_neighbourhood_query(), values)
-    return {row.sequence: row for row in found}
+    """Return the stored ticks among ``sequences``, and those just before and after them."""
+    found: dict[int, Row[Any]] = {}
+    for low, high in _runs(sequences):
+        values = {"of_feed": feed, "of_symbol": symbol, "low": low, "high": high}
+        rows = connection.execute(_neighbours_query(), values)
+        found.update((row.sequence, row) for row in rows)
+    return found
 
 
 @cache
-def _neighbourhood_query() -> Select[Any]:
+def _neighbours_query() -> Select[Any]:
     own = (ticks.c.feed == bindparam("of_feed"), ticks.c.symbol == bindparam("of_symbol"))
     low, high = bindparam("low", type_=BigInteger), bindparam("high", type_=BigInteger)
     before = select(func.max(ticks.c.sequence)).where(*own, ticks.c.sequence < low)
@@ -145,58 +178,55 @@ def _neighbourhood_query() -> Select[Any]:
 
 
 def _load(
-    connection: Connection, table: Table, feed: str, symbol: str, starts: Sequence[int]
-) -> dict[int, Bar]:
-    found: dict[int, Bar] = {}
-    for chunk in chunks(starts):
-        values = {"of_feed": feed, "of_symbol": symbol, "starts": chunk}
-        rows = connection.execute(_load_query(table), values)
-        found.update((row.start, to_bar(row)) for row in rows)
+    connection: Connection, table: Table, wanted: Mapping[Series, Collection[int]]
+) -> dict[Series, list[Bar]]:
+    """Return the stored bars of each series at the ``wanted`` starts."""
+    found: dict[Series, list[Bar]] = {}
+    query = _load_query(table, connection.dialect.name)
+    for feed in {feed for feed, _ in wanted}:
+        symbols = [symbol for one, symbol in wanted if one == feed]
+        starts = sorted({start for key in wanted if key[0] == feed for start in wanted[key]})
+        for chunk in chunks(starts):
+            values = {"of_feed": feed, "symbols": symbols, "starts": list(chunk)}
+            for row in connection.execute(query, values):
+                if row.start in wanted[(feed, row.symbol)]:
+                    found.setdefault((feed, row.symbol), []).append(to_bar(row))
     return found
 
 
 @cache
-def _load_query(table: Table) -> Select[Any]:
-    return select(table).where(
-        table.c.feed == bindparam("of_feed"),
-        table.c.symbol == bindparam("of_symbol"),
-        table.c.start.in_(bindparam("starts", expanding=True)),
-    )
+def _load_query(table: Table, dialect: str) -> Select[Any]:
+    query = select(table).where(table.c.feed == bindparam("of_feed"))
+    for column, name in ((table.c.symbol, "symbols"), (table.c.start, "starts")):
+        if dialect == "sqlite":
+            query = query.where(column.in_(bindparam(name, expanding=True)))
+        else:  # one text for any number of values
+            kind = String() if name == "symbols" else BigInteger()
+            query = query.where(column == any_(bindparam(name, type_=ARRAY(kind))))
+    return query
 
 
-def to_bar(row: Row[Any]) -> Bar:
+def to_bar(row: Any) -> Bar:
     """Return a stored row of a table of bars as a `Bar`."""
-    values = {name: getattr(row, name) for name in _FIELDS}
-    for name in ("buy_volume", "sell_volume"):
-        values[name] = None if values[name] is None else Decimal(values[name])
-    return Bar(**values)
+    _, _, *first, bought, sold, _, count, news = row
+    return Bar._make((*first, _decimal(bought), _decimal(sold), count, news))
 
 
-def bar_values(bar: Bar) -> dict[str, Any]:
-    """Return the columns of a bar but its feed and symbol."""
-    values: dict[str, Any] = {name: getattr(bar, name) for name in _FIELDS}
-    told = [volume for volume in (bar.buy_volume, bar.sell_volume) if volume is not None]
-    for name in ("buy_volume", "sell_volume"):
-        values[name] = None if values[name] is None else f"{values[name]:f}"
-    return values | {"volume": float(sum(told)) if told else None}
+def _decimal(value: str | None) -> Decimal | None:
+    return None if value is None else Decimal(value)
+
+
+def _row(feed: str, symbol: str, bar: Bar) -> tuple[Any, ...]:
+    """Return the values of all columns of a table of bars."""
+    *first, bought, sold, count, news = bar
+    told = [volume for volume in (bought, sold) if volume is not None]
+    volumes = (None if volume is None else f"{volume:f}" for volume in (bought, sold))
+    return (feed, symbol, *first, *volumes, float(sum(told)) if told else None, count, news)
 
 
 def write_bars(
-    connection: Connection, table: Table, feed: str, symbol: str, bars: Iterable[Bar]
+    connection: Connection, table: Table, bars: Mapping[Series, Mapping[int, Bar]]
 ) -> None:
     """Write whole bars over what is stored of them."""
-    rows = [{"feed": feed, "symbol": symbol} | bar_values(bar) for bar in bars]
-    if rows:
-        connection.execute(_upsert(table, connection.dialect.name), rows)
-
-
-@cache  # made anew for each batch it would cost more than the database takes
-def _upsert(table: Table, dialect: str) -> Insert:
-    statement = insert_into(table, dialect)
-    key = [column.name for column in table.primary_key]
-    changed = {
-        column.name: statement.excluded[column.name]
-        for column in table.columns
-        if not column.primary_key
-    }
-    return statement.on_conflict_do_update(index_elements=key, set_=changed)
+    rows = [_row(feed, symbol, bar) for (feed, symbol), one in bars.items() for bar in one.values()]
+    write_rows(connection, table, rows, replace=True)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, Table, select
 from common.clock import Clock, to_micros
 from common.errors import StoreFileError
 from common.store.bar import imported_bar
-from common.store.bars import add_parts, lock_series
+from common.store.bars import Parts, add_parts, lock_series
 from common.store.earlier_files import FILES, EarlierFile, Line, RefusedLine, read_lines
 from common.store.insert import insert_into
 from common.store.schema import BARS, imported_bars
@@ -123,8 +123,8 @@ class _Series:
             new = self.connection.execute(insert.returning(*table.c), rows).all()
             inserted = {row.start for row in new}
             if table is imported_bars:
-                parts = [imported_bar(row) for row in new]
-                add_parts(self.connection, self.key["feed"], self.key["symbol"], parts, {})
+                parts = Parts([imported_bar(row) for row in new], {})
+                add_parts(self.connection, {(self.key["feed"], self.key["symbol"]): parts})
         stored = self._stored(table, [line.start for line in fresh])
         other = [line for line in fresh if stored[line.start] != line.values]
         report.refused += [RefusedLine(line.number, _CONFLICT) for line in other]

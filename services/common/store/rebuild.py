@@ -1,7 +1,6 @@
 """Bars from the stored ticks: for a store that had none, and to prove those that are stored."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, Table, func, select
@@ -30,7 +29,7 @@ def rebuild_bars(connection: Connection) -> int:
         for hour in _hours(connection, feed, symbol):
             bars = _recompute(connection, feed, symbol, hour)
             for width_us, table in BARS.items():
-                write_bars(connection, table, feed, symbol, bars[width_us].values())
+                write_bars(connection, table, {(feed, symbol): bars[width_us]})
             count += bars[_HOUR_US][hour].ticks
     return count
 
@@ -101,7 +100,7 @@ def _recompute(connection: Connection, feed: str, symbol: str, hour: int) -> Bar
     ).all()
     befores = [None, *rows]
     parts: list[Bar] = [
-        replace(tick_bar(row, _SECOND_US), news=int(is_news(before, row)))
+        tick_bar(row, _SECOND_US, int(is_news(before, row)))
         for before, row in zip(befores, rows, strict=False)
         if row.sequence >= hour
     ]

@@ -4,15 +4,17 @@ Rows are keyed by nature, so writing one again changes nothing.
 """
 
 from collections.abc import Iterable, Mapping
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Insert, Table, Update, select
 
 from common.clock import to_micros
 from common.errors import StaleOffsetError
-from common.store.bars import add_to_bars, lock_series
-from common.store.insert import insert_into
+from common.store.bars import add_parts, lock_series, new_parts
+from common.store.insert import insert_into, write_rows
 from common.store.schema import consumer_offsets, predictions, scores, ticks
+from common.store.tick_row import TickRow, to_row
 from common.wire import Prediction, Tick
 
 __all__ = ["load_offsets", "save_offset", "save_predictions", "save_ticks"]
@@ -20,9 +22,8 @@ __all__ = ["load_offsets", "save_offset", "save_predictions", "save_ticks"]
 
 def _insert_new(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     if rows:
-        connection.execute(
-            insert_into(table, connection.dialect.name).on_conflict_do_nothing(), rows
-        )
+        ordered = itemgetter(*(column.name for column in table.columns))
+        write_rows(connection, table, [ordered(row) for row in rows])
 
 
 def save_ticks(connection: Connection, batch: Iterable[Tick]) -> None:
@@ -30,33 +31,14 @@ def save_ticks(connection: Connection, batch: Iterable[Tick]) -> None:
 
     Those already stored (same feed, symbol, sequence) are left as they are and count no more.
     """
-    rows = [_tick_row(tick) for tick in batch]
+    rows: dict[tuple[str, str, int], TickRow] = {}
+    for tick in batch:
+        rows.setdefault((tick.feed, tick.symbol, tick.sequence), to_row(tick))
     if rows:
-        lock_series(connection, ((row["feed"], row["symbol"]) for row in rows))
-        insert = (
-            insert_into(ticks, connection.dialect.name).on_conflict_do_nothing().returning(*ticks.c)
-        )
-        add_to_bars(connection, connection.execute(insert, rows).all())
-
-
-def _tick_row(tick: Tick) -> dict[str, Any]:
-    exact = ("price", "size", "bid", "bid_size", "ask", "ask_size", "buy_volume", "sell_volume")
-    row: dict[str, Any] = {
-        name: None if (value := getattr(tick, name)) is None else f"{value:f}"  # never 1E-8
-        for name in exact
-    }
-    return row | {
-        "feed": tick.feed,
-        "symbol": tick.symbol,
-        "sequence": tick.sequence,
-        "venue": tick.venue,
-        "event_time": to_micros(tick.event_time),
-        "receive_time": to_micros(tick.receive_time),
-        "trade_id": tick.trade_id,
-        "event_time_estimated": tick.event_time_estimated,
-        "last_price": float(tick.price),
-        "mid_price": tick.mid,
-    }
+        lock_series(connection, {(feed, symbol) for feed, symbol, _ in rows})
+        new, parts = new_parts(connection, [rows[key] for key in sorted(rows)])
+        write_rows(connection, ticks, new)
+        add_parts(connection, parts)
 
 
 def save_predictions(connection: Connection, batch: Iterable[Prediction]) -> None:
