@@ -50,17 +50,23 @@ def split_commas(value: object) -> object:
 SettingsType = TypeVar("SettingsType", bound=ServiceSettings)
 
 
-def load_settings(kind: type[SettingsType]) -> SettingsType:
-    """Read ``kind`` from the environment.
+def load_settings(kind: type[SettingsType], file: Path | None = None) -> SettingsType:
+    """Read ``kind`` from the environment, and from ``file`` (``NAME=value``) what is not there.
 
     Raises `ConfigurationError` whose message names every variable that is wrong and why.
     """
     try:
-        return kind()
+        return kind(_env_file=file)
     except ValidationError as error:
         faults = [
-            f"{'_'.join(str(part) for part in fault['loc']).upper() or kind.__name__}: "
-            f"{fault['msg']} (got {fault['input']!r})"
+            f"{'_'.join(map(str, fault['loc'])).upper() or kind.__name__}: {fault['msg']}"
+            + _given(fault["loc"], fault["input"])
             for fault in error.errors(include_url=False)
         ]
         raise ConfigurationError("wrong settings:\n  " + "\n  ".join(faults)) from error
+
+
+def _given(names: tuple[int | str, ...], value: object) -> str:
+    """Return what was given, unless it is all there is, or secret."""
+    secret = any(str(name).endswith(("key", "secret", "passphrase", "token")) for name in names)
+    return "" if secret or not names else f" (got {value!r})"

@@ -106,7 +106,9 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
                     raise ValueError(f"{name} must be finite and not negative, got {value}")
                 _require_short(name, value)
         if self.trade_id is not None and not _TRADE_ID.fullmatch(self.trade_id):
-            raise ValueError(f"trade_id must be 1 to 40 printable characters: {self.trade_id!r:.60}")
+            raise ValueError(
+                f"trade_id must be 1 to 40 printable characters: {self.trade_id!r:.60}"
+            )
         if self.bid is not None and self.ask is not None and self.bid > self.ask:
             raise ValueError(f"bid {self.bid} is above ask {self.ask}")
 

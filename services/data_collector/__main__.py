@@ -8,16 +8,15 @@ from common.health import Health
 from common.lifecycle import run_service, stop_on_signals
 from common.log import configure_logging
 from common.ops import OpsServer
-from common.settings import load_settings
 from data_collector.app import Collector
-from data_collector.settings import CollectorSettings
+from data_collector.settings import load_collector_settings
 
 __all__ = ["main"]
 
 
 def main() -> int:
     """Collect until SIGTERM."""
-    settings = load_settings(CollectorSettings)
+    settings = load_collector_settings()
     configure_logging(settings.service_name, settings.log_level)
     # Several lines a second while Kafka is away; the delivery thread says it once.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)

@@ -109,7 +109,6 @@ class Collector:
         self._presume(self._lease.remembered, "they were collected from this spool before")
         self._show_role()
         self._delivery.start()
-        self._membership.start()
         helpers = [asyncio.create_task(each) for each in (self._tend(), self._keep_warm(exchanges))]
         ended = asyncio.Event()
         retiring = asyncio.create_task(self._retire(ended))
@@ -190,6 +189,8 @@ class Collector:
         while True:
             left = await asyncio.to_thread(self._adoption.look)
             self._presume(left, "their collector has ended")
+            if not self._membership.started and self._can_collect():
+                self._membership.start()
             waited = self._clock.monotonic() - self._since
             if self._word is None:
                 if waited > _PATIENCE_S and not self._delivery.reachable:
@@ -198,6 +199,10 @@ class Collector:
                 self._take_word(self._word)
             self._show_role()
             await asyncio.sleep(_TEND_EVERY_S)
+
+    def _can_collect(self) -> bool:
+        """Return whether an exchange has answered: only then a share may be asked for."""
+        return self._warm.check().ok or self._poller.answered_at is not None
 
     async def _keep_warm(self, exchanges: Iterable[Exchange]) -> None:
         """Keep connections open while standing by, and know which exchange answers."""

@@ -94,7 +94,13 @@ class Membership:
 
     def start(self) -> None:
         """Begin to join."""
+        self.beat_at = self._clock.monotonic()
         self._thread.start()
+
+    @property
+    def started(self) -> bool:
+        """Return whether `start` was called."""
+        return self._thread.ident is not None
 
     def leave(self, deadline: Deadline) -> None:
         """Leave the group, so that the others take over at once, and end; at most ``deadline``."""

@@ -20,6 +20,7 @@ __all__ = [
     "REJECTED",
     "REQUESTS",
     "REQUEST_DURATION",
+    "SOURCE_SWITCHES",
     "SPOOL_BYTES",
     "SPOOL_DROPPED",
     "SPOOL_LOST_BYTES",
@@ -51,6 +52,11 @@ POLL_LATENESS = Histogram(
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1),
 )
 POLLS_IN_FLIGHT = Gauge("data_collector_polls_in_flight", "Polls that wait for an answer")
+SOURCE_SWITCHES = Counter(
+    "data_collector_source_switches",
+    "Times that a symbol's ticks began to come from this venue instead of another",
+    ["symbol", "venue"],
+)
 REQUESTS = Counter(
     "data_collector_requests",
     "Requests to venues, by outcome: ok, retry, back_off, refused, unsupported, answer",

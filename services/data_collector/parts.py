@@ -39,7 +39,8 @@ def open_exchanges(
 def _open_rest(
     name: str, settings: CollectorSettings, clock: Clock, stack: AsyncExitStack
 ) -> VenueClient:
-    client = make_client(settings.rest_url(name), settings.poll_deadline_s)
+    key = settings.credentials(name, clock)
+    client = make_client(settings.rest_url(name), settings.poll_deadline_s, key)
     venue = RestVenue(ADAPTERS[name], client, settings.plan(name) or (), clock)
     stack.push_async_callback(venue.close)
     return venue

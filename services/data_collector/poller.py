@@ -213,7 +213,12 @@ class Poller:
     def _note_source(self, symbol: str, venue: Venue) -> None:
         before = self._used.get(symbol)
         if before != venue:
-            _log.info("collecting from", symbol=symbol, venue=venue, before=before)
+            preferred = venue == self._exchanges[0].client.name
+            _log.info(
+                "collecting from", symbol=symbol, venue=venue, before=before, preferred=preferred
+            )
+            if before is not None:
+                metrics.SOURCE_SWITCHES.labels(symbol, venue).inc()
             self._used[symbol] = venue
 
     def describe(self) -> dict[str, object]:

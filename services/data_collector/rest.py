@@ -35,12 +35,13 @@ _OUTCOMES: tuple[tuple[type[VenueError], str], ...] = (
 )
 
 
-def make_client(url: str, timeout_s: float) -> httpx.AsyncClient:
+def make_client(url: str, timeout_s: float, auth: httpx.Auth | None = None) -> httpx.AsyncClient:
     """Return a pooled client for ``url``; a proxy from the environment is not used on loopback."""
     local = urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
     return httpx.AsyncClient(
         base_url=url,
         timeout=timeout_s,
+        auth=auth,
         limits=httpx.Limits(max_connections=32, keepalive_expiry=_KEEP_ALIVE_S),
         headers={"User-Agent": "bitcoin-prediction", "Accept": "application/json"},
         trust_env=not local,

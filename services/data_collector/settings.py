@@ -1,14 +1,20 @@
 """What the collector is told by its environment."""
 
+import os
+import stat
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, HttpUrl, WebsocketUrl, field_validator, model_validator
+import httpx
+from pydantic import Field, HttpUrl, SecretStr, WebsocketUrl, field_validator, model_validator
 
-from common.settings import CommaSeparated, ServiceSettings, split_commas
+from common.clock import Clock, SystemClock
+from common.errors import ConfigurationError
+from common.settings import CommaSeparated, ServiceSettings, load_settings, split_commas
 from data_collector.venues import ADAPTERS, Request
+from data_collector.venues.credentials import BinanceKey, CoinbaseKey
 
-__all__ = ["CollectorSettings"]
+__all__ = ["CollectorSettings", "load_collector_settings"]
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -25,6 +31,11 @@ class CollectorSettings(ServiceSettings):
     coinbase_ws_url: WebsocketUrl = WebsocketUrl("wss://ws-feed.exchange.coinbase.com")
     binance_ws_url: WebsocketUrl = WebsocketUrl("wss://stream.binance.com:9443")
     kraken_ws_url: WebsocketUrl = WebsocketUrl("wss://ws.kraken.com")
+    # Of an account, where there is one (polling only): all three of Coinbase's, or none.
+    coinbase_api_key: SecretStr | None = None
+    coinbase_api_secret: SecretStr | None = None  # base64, as Coinbase gives it
+    coinbase_api_passphrase: SecretStr | None = None
+    binance_api_key: SecretStr | None = None
     stream_silence_s: Seconds = 5.0  # heartbeats count; then a stream is made anew
     poll_interval_s: Annotated[float, Field(ge=0.01, le=60)] = 1.0
     rate_limit_factor: Seconds = 1.0  # of the documented limits; more for a simulator without any
@@ -65,6 +76,16 @@ class CollectorSettings(ServiceSettings):
         return value
 
     @model_validator(mode="after")
+    def _whole_credentials(self) -> "CollectorSettings":
+        parts = (self.coinbase_api_key, self.coinbase_api_secret, self.coinbase_api_passphrase)
+        if any(parts) and not all(parts):
+            raise ValueError(
+                "give COINBASE_API_KEY, COINBASE_API_SECRET and COINBASE_API_PASSPHRASE, or none"
+            )
+        self.credentials("coinbase", SystemClock())
+        return self
+
+    @model_validator(mode="after")
     def _limits_allow_the_symbols(self) -> "CollectorSettings":
         for name in self.exchanges if self.collector_mode == "rest" else ():
             if self.plan(name) is None:
@@ -87,3 +108,30 @@ class CollectorSettings(ServiceSettings):
     def ws_url(self, venue: str) -> str:
         """Return where ``venue`` streams, without a slash at the end."""
         return str(getattr(self, f"{venue}_ws_url")).rstrip("/")
+
+    def credentials(self, venue: str, clock: Clock) -> httpx.Auth | None:
+        """Return what requests to ``venue`` are signed with, if anything."""
+        if venue == "binance" and self.binance_api_key:
+            return BinanceKey(self.binance_api_key.get_secret_value())
+        parts = (self.coinbase_api_key, self.coinbase_api_secret, self.coinbase_api_passphrase)
+        given = [part.get_secret_value() for part in parts if part]
+        if venue == "coinbase" and len(given) == len(parts):
+            key, secret, passphrase = given
+            try:
+                return CoinbaseKey(key, secret, passphrase, clock)
+            except ValueError as error:
+                raise ValueError(f"COINBASE_API_SECRET: {error}") from error
+        return None
+
+
+def load_collector_settings() -> CollectorSettings:
+    """Read the environment, and the file that ``CREDENTIALS_FILE`` names, if it is there.
+
+    Raises `ConfigurationError`, also where others than its owner may read the file.
+    """
+    path = Path(os.environ.get("CREDENTIALS_FILE") or os.devnull)
+    if path.is_file() and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise ConfigurationError(
+            f"CREDENTIALS_FILE {path} can be read by others than its owner; type: chmod 600 {path}"
+        )
+    return load_settings(CollectorSettings, path if path.is_file() else None)

@@ -69,7 +69,7 @@ class Probes:
         health.role = "active" if active else "standby"
         health.live = {
             "schedule": lambda: self._beat(self._schedule.beat_at),
-            "membership": lambda: self._beat(self._membership.beat_at),
+            "membership": self._member,
             "delivery": lambda: self._beat(self._delivery.beat_at),
         }
         if active:
@@ -94,6 +94,11 @@ class Probes:
         if kafka.ok or not self._desk.last_error:
             return Check(ok=True, detail=f"spool takes records; Kafka: {kafka.detail}")
         return Check(ok=False, detail=f"spool: {self._desk.last_error}; Kafka: {kafka.detail}")
+
+    def _member(self) -> Check:
+        if self._membership.started:
+            return self._beat(self._membership.beat_at)
+        return Check(ok=True, detail="joins the group once an exchange has answered")
 
     def _joined(self) -> Check:
         if self._membership.joined:

@@ -182,7 +182,7 @@ def test_a_recording_is_collected_with_its_clock_skew(kafka: KafkaCluster, tmp_p
         pytest.skip(f"no recordings at {RECORDINGS}")
     kafka.start()
     options = {"REPLAY_FILE": str(recording), "REPLAY_SPEED": "2", "SYMBOLS": "BTC-USD"}
-    with bench_in(tmp_path, kafka, "replay", **options) as bench:
+    with bench_in(tmp_path, kafka, "replay", 1, **options) as bench:
         collector = bench.collector(FEED="replay", SYMBOLS="BTC-USD")
         collector.wait_ready("active")
         collector.wait_delivered(12)

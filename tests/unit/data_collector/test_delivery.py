@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 from kafka.future import Future
+from structlog.testing import capture_logs
 
 from common.clock import SystemClock
 from common.lifecycle import Deadline
+from common.wire import DeadLetter, decode
 from data_collector.delivery import Delivery, Topics
 from data_collector.spool import Entry, Kind, Spool, SpoolOptions
 
@@ -42,6 +44,7 @@ class FakeProducer:
     def __init__(self, broker: FakeBroker) -> None:
         self.broker = broker
         self.failed = False
+        self.rejected = False
 
     def partitions_for(self, _topic: str) -> set[int]:
         return {0}
@@ -49,6 +52,10 @@ class FakeProducer:
     def send(self, topic: str, value: bytes, key: bytes, partition: int) -> Future:
         future = Future()
         broker = self.broker
+        self.rejected = self.rejected or value == b"poison"
+        if self.rejected:  # and with it the whole batch
+            future.failure(MessageSizeTooLargeError("too large"))
+            return future
         self.failed = self.failed or broker.fail_after == len(broker.stored)
         if self.failed:
             broker.fail_after = None
@@ -175,3 +182,48 @@ def test_a_stop_is_in_time_although_nothing_is_acknowledged(
     delivery.stop(Deadline(SystemClock(), 0.5))
     assert time.monotonic() - started < 3
     assert spool.pending == 3
+
+
+def test_a_rejected_record_becomes_a_dead_letter_and_the_others_go_on(
+    broker: FakeBroker, spool: Spool
+) -> None:
+    values = fill(spool, 0, 10)
+    spool.append(Entry(Kind.TICK, b"BTC-USD", b"poison"))
+    values += fill(spool, 10, 10)
+    delivery = start(broker, spool)
+    eventually(lambda: spool.pending == 0)
+    delivery.stop(Deadline(SystemClock(), 5))
+    ticks = [v for v, topic in zip(broker.stored, broker.topics, strict=True) if topic == "prices"]
+    assert list(dict.fromkeys(ticks)) == values  # some were sent again: removed by key
+    (letter,) = [decode(v, DeadLetter) for v in broker.stored if v not in values]
+    assert (letter.reason, letter.payload) == ("rejected_by_kafka", "poison")
+    assert letter.symbol == "BTC-USD"
+
+
+def test_a_rejected_dead_letter_is_given_up_loudly(broker: FakeBroker, spool: Spool) -> None:
+    spool.append(Entry(Kind.DEAD_LETTER, b"BTC-USD", b"poison"))
+    values = fill(spool, 0, 3)
+    with capture_logs() as logs:
+        delivery = start(broker, spool)
+        eventually(lambda: spool.pending == 0)
+    delivery.stop(Deadline(SystemClock(), 5))
+    assert broker.stored == values
+    assert any("rejects a record" in entry["event"] for entry in logs)
+
+
+def test_what_was_left_elsewhere_goes_first_and_is_forgotten_when_empty(
+    broker: FakeBroker, tmp_path: Path
+) -> None:
+    own = Spool(SpoolOptions(tmp_path / "own"), SystemClock())
+    left = Spool(SpoolOptions(tmp_path / "left"), SystemClock())
+    newer, older = fill(own, 10, 10), fill(left, 0, 10)
+    emptied = threading.Event()
+    delivery = Delivery(broker.make_producer, Topics("prices", "dlq"), SystemClock(), lambda: None)
+    delivery.add(own)
+    delivery.add(left, emptied.set)
+    assert delivery.pending == 20
+    delivery.start()
+    assert emptied.wait(10)
+    eventually(lambda: delivery.pending == 0)
+    assert broker.stored == older + newer
+    delivery.stop(Deadline(SystemClock(), 5))
