@@ -95,9 +95,12 @@ def convert(name: str, raw: Any, spec: Mapping[str, Any]) -> Any:
         if text.lower() not in _TRUE + _FALSE:
             raise ValueError(f"{name}={text} is neither true nor false. {example}")
         return text.lower() in _TRUE
-    if kind in ("int", "port", "float"):
-        return _number(name, text, kind, spec, example)
     choices = spec.get("choices")
+    if kind in ("int", "port", "float"):
+        number = _number(name, text, kind, spec, example)
+        if choices and number not in choices:
+            raise ValueError(f"{name}={text}: choose {' or '.join(map(str, choices))}. {example}")
+        return number
     if choices and text not in choices:
         near = difflib.get_close_matches(text, choices, 1)
         hint = f" Did you mean {near[0]}?" if near else ""
@@ -107,7 +110,8 @@ def convert(name: str, raw: Any, spec: Mapping[str, Any]) -> Any:
     if kind == "path":
         return _path(name, text, spec.get("kind", "any"), example)
     if spec.get("pattern") and not re.fullmatch(spec["pattern"], text):
-        raise ValueError(f"{name}={text!r} is not {spec['help']}. {example}")
+        shown = "(not shown)" if spec.get("secret") else repr(text)
+        raise ValueError(f"{name}={shown} is not {spec['help']}. {example}")
     return text
 
 

@@ -66,6 +66,12 @@ options:
     elements: str
     default: []
   settings: {description: Other settings to record (given ones only)., type: dict, default: {}}
+  cluster: {description: What was said about the cluster (given only)., type: dict, default: {}}
+  default_cluster: {description: Its defaults., type: dict, default: {}}
+  builds_images:
+    description: Whether a cluster must be given images that are built here.
+    type: bool
+    default: true
   default_settings: {description: Their defaults., type: dict, default: {}}
   layers:
     description: Directories whose absence means that something must be fetched.
@@ -88,6 +94,7 @@ _FAULTS = 5  # more would hide the first
 _PROBE_S = 3.0
 _SOCKET_LIMIT = 95  # bytes; macOS allows 103 and supervisord appends its pid while it binds
 _PYTHONS = ((3, 11), (3, 13))
+_TUNNELLED = ("web_app", "kafka_ui")  # what listens on this machine when all else is on a cluster
 
 
 def main() -> None:
@@ -107,6 +114,9 @@ def main() -> None:
             "exchanges": {"type": "list", "elements": "str", "default": []},
             "settings": {"type": "dict", "default": {}},
             "default_settings": {"type": "dict", "default": {}},
+            "cluster": {"type": "dict", "default": {}},
+            "default_cluster": {"type": "dict", "default": {}},
+            "builds_images": {"type": "bool", "default": True},
             "layers": {"type": "list", "elements": "path", "default": []},
             "repository_url": {"type": "str", "default": ""},
             "free_mb": {"type": "int", "default": 3000},
@@ -124,7 +134,7 @@ def main() -> None:
     members = find_members(str(directory)) if recorded else []
     plan = {**make_plan(options, directory, recorded, others), **describe_mode(recorded, members)}
     if options["require_ports"]:
-        faults = port_faults(plan["ports"], str(directory), options)
+        faults = port_faults(listening(plan), str(directory), options)
     if faults:
         module.fail_json(msg="\n".join(faults))
     module.exit_json(changed=False, plan=plan)
@@ -188,6 +198,7 @@ def host_faults(
             f"version knows {options['format_version']}). Use that version, or another instance: "
             "-e instance=NAME"
         )
+    target = target_of(options, recorded)[0]
     if len(str(directory / "run" / "supervisor.sock").encode()) > _SOCKET_LIMIT:
         faults.append(
             f"{directory} is too long a path for a Unix socket: "
@@ -196,14 +207,17 @@ def host_faults(
     return (
         faults
         + target_faults(options)
-        + replay_faults(options, recorded)
-        + needs_faults(options, directory)
+        + moved_faults(options, recorded)
+        + cluster_faults(options, recorded, target)
+        + replay_faults(options, recorded, target)
+        + needs_faults(options, directory, target)
     )
 
 
-def needs_faults(options: Mapping[str, Any], directory: Path) -> list[str]:
+def needs_faults(options: Mapping[str, Any], directory: Path, target: str = "local") -> list[str]:
     """Return what the machine lacks: space, and a network where something must be fetched."""
-    fetching = any(not os.path.exists(layer) for layer in options["layers"])
+    layers = options["layers"] if target == "local" else []
+    fetching = any(not os.path.exists(layer) for layer in layers)
     faults = space_faults(options, directory, fetching=fetching)
     if fetching and not faults:
         reason = unreachable(options["repository_url"] or default_repository())
@@ -215,10 +229,62 @@ def needs_faults(options: Mapping[str, Any], directory: Path) -> list[str]:
     return faults
 
 
-def replay_faults(options: Mapping[str, Any], recorded: Mapping[str, Any]) -> list[str]:
+def moved_faults(options: Mapping[str, Any], recorded: Mapping[str, Any]) -> list[str]:
+    """Return a message when an instance would leave its data behind on another target."""
+    wanted, before = options["target"], recorded.get("target")
+    if not before or wanted in ("auto", before):
+        return []
+    name = options["instance"]
+    return [
+        (
+            f"instance '{name}' is on target {before}, where its data are. Take another instance "
+            f"for {wanted}: -e instance=NAME, or delete this one first: ansible-playbook "
+            f"shutdown.yml -e mode=delete -e instance={name}"
+        )
+    ]
+
+
+def cluster_faults(
+    options: Mapping[str, Any], recorded: Mapping[str, Any], target: str
+) -> list[str]:
+    """Return a message about what has no meaning for the target, or is wanting."""
+    given = sorted(options["cluster"])
+    if given and target == "local":
+        return [
+            (
+                f"{', '.join(given)}: only for target=minikube or target=cluster. "
+                "Leave it out, or add: -e target=cluster"
+            )
+        ]
+    stray = sorted({"kubeconfig", "kube_context", "registry"} & set(given))
+    if stray and target == "minikube":
+        return [
+            f"{', '.join(stray)}: only for target=cluster; minikube brings its own. Leave it out"
+        ]
+    known = {**recorded.get("cluster", {}), **options["cluster"]}
+    if target == "cluster" and options["builds_images"] and not known.get("registry"):
+        return [
+            (
+                "target=cluster needs a registry that its nodes can pull from. "
+                "Add: -e registry=registry.example.com/bitcoin"
+            )
+        ]
+    return []
+
+
+def replay_faults(
+    options: Mapping[str, Any], recorded: Mapping[str, Any], target: str = "local"
+) -> list[str]:
     """Return a message when a replay has nothing to play, or a recording would not be played."""
     feed = options["market_data"] or recorded.get("market_data", {}).get("feed")
     given = options["settings"].get("replay_file")
+    if feed == "replay" and target != "local":
+        return [
+            (
+                f"market_data=replay plays a file of this machine, which {target} cannot see. "
+                "Type: -e target=local -e instance=replay, or -e market_data=simulated"
+            )
+        ]
     if feed == "replay" and not (given or recorded.get("settings", {}).get("replay_file")):
         return ["market_data=replay needs a recording. Add: -e replay_file=/path/to/recording.csv"]
     if given and feed != "replay":
@@ -257,9 +323,7 @@ def make_plan(
     others: Iterable[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Return every decision; asks the exchanges only when that decides something."""
-    target, target_reason = decide_target(
-        options["target"], recorded.get("target"), options["targets"], shutil.which("minikube")
-    )
+    target, target_reason = target_of(options, recorded)
     block = choose_block(options, directory, recorded, others)
     market = decide_market_data(
         options["market_data"], recorded, lambda: first_answer(options["exchanges"])
@@ -278,6 +342,12 @@ def make_plan(
         "market_data": market,
         "settings": settings,
     }
+    if target != "local":
+        record["cluster"] = {
+            **options["default_cluster"],
+            **recorded.get("cluster", {}),
+            **options["cluster"],
+        }
     return {
         "dir": str(directory),
         "built": bool(recorded),
@@ -287,6 +357,7 @@ def make_plan(
         "ops_ports": ops_ports(options["ops_services"], record["ports"]["ops"]),
         "market_data": market,
         "settings": settings,
+        "cluster": record.get("cluster", {}),
         "slots": recorded.get("slots", {}),
         "endpoints": endpoints(
             ops_ports(options["ops_services"], record["ports"]["ops"]), recorded.get("slots", {})
@@ -294,6 +365,13 @@ def make_plan(
         "known_offsets": recorded.get("known_offsets", {}),
         "record": record,
     }
+
+
+def target_of(options: Mapping[str, Any], recorded: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the target and why, as this machine and the record have it."""
+    return decide_target(
+        options["target"], recorded.get("target"), options["targets"], shutil.which("minikube")
+    )
 
 
 def decide_target(
@@ -396,6 +474,13 @@ def ops_range(ports: Mapping[str, int], options: Mapping[str, Any]) -> range:
     return range(ports["ops"] + 1, ports["ops"] + 2 * len(options["ops_services"]))
 
 
+def listening(plan: Mapping[str, Any]) -> dict[str, int]:
+    """Return the ports that this machine listens on."""
+    if plan["target"] == "local":
+        return dict(plan["ports"])
+    return {name: port for name, port in plan["ports"].items() if name in _TUNNELLED}
+
+
 def port_faults(ports: Mapping[str, int], directory: str, options: Mapping[str, Any]) -> list[str]:
     """Return a message for each port that another program holds, or that is named twice."""
     faults = []
@@ -412,7 +497,7 @@ def port_faults(ports: Mapping[str, int], directory: str, options: Mapping[str, 
                 f"port {port} ({variable}) is taken by {owner}. Choose another: "
                 f"-e {variable}={free_port(port + 1, ports.values())}"
             )
-    for port in ops_range(ports, options):
+    for port in ops_range(ports, options) if "ops" in ports else ():
         owner = port_owner(port, directory)
         if owner:
             faults.append(

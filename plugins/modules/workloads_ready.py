@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.kube_api import Kube, KubeError
 from ansible.module_utils.workload_state import newest_pods, not_rolled_out, pod_fault, refused
 
 DOCUMENTATION = r"""
@@ -38,7 +39,11 @@ seconds: {description: Seconds by workload., type: dict, returned: success}
 _POLL_S = 0.5
 _LOG_LINES = 15
 _EVENTS = 4
-_REQUEST_S = 10
+_LISTS = {
+    "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
+    "StatefulSet": "/apis/apps/v1/namespaces/{}/statefulsets",
+    "Job": "/apis/batch/v1/namespaces/{}/jobs",
+}
 
 
 def main() -> None:
@@ -56,62 +61,45 @@ def main() -> None:
         module.exit_json(changed=False, waited=0.0, seconds={})
     try:
         wait(module, Cluster(module.params))
-    except Exception as error:  # noqa: BLE001 - whatever the client raises is one message
-        module.fail_json(msg=f"the cluster does not answer as it should: {error}")
+    except KubeError as error:
+        module.fail_json(msg=str(error))
 
 
 class Cluster:
-    """The API calls that are needed, as plain mappings."""
+    """What is asked of the API, as plain mappings."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        from kubernetes import client, config
-
-        make: Any = config.new_client_from_config  # it has no types
-        api = make(options["kubeconfig"] or None, options["context"] or None)
+        self._kube = Kube(options["kubeconfig"], options["context"])
         self._namespace = options["namespace"]
-        self._core, self._apps = client.CoreV1Api(api), client.AppsV1Api(api)
-        self._batch, self._plain = client.BatchV1Api(api), api.sanitize_for_serialization
 
     def workloads(self) -> dict[str, dict[str, Any]]:
         """Return every workload of the namespace by ``Kind/name``."""
-        listers: dict[str, Any] = {
-            "Deployment": self._apps.list_namespaced_deployment,
-            "StatefulSet": self._apps.list_namespaced_stateful_set,
-            "Job": self._batch.list_namespaced_job,
+        return {
+            f"{kind}/{item['metadata']['name']}": {**item, "kind": kind}
+            for kind, path in _LISTS.items()
+            for item in self._kube.items(path.format(self._namespace))
         }
-        found: dict[str, dict[str, Any]] = {}
-        for kind, lister in listers.items():
-            for item in lister(self._namespace, _request_timeout=_REQUEST_S).items:
-                plain = self._plain(item)
-                found[f"{kind}/{plain['metadata']['name']}"] = {**plain, "kind": kind}
-        return found
 
     def pods(self) -> list[dict[str, Any]]:
         """Return all pods of the namespace."""
-        answer: Any = self._core.list_namespaced_pod(self._namespace, _request_timeout=_REQUEST_S)
-        return [self._plain(item) for item in answer.items]
+        return self._kube.items(f"/api/v1/namespaces/{self._namespace}/pods")
 
     def story(self, pod: str) -> list[str]:
         """Return a pod's last events and log lines."""
-        answer: Any = self._core.list_namespaced_event(
-            self._namespace,
-            field_selector=f"involvedObject.name={pod}",
-            _request_timeout=_REQUEST_S,
-        )
-        lines = [f"  event: {event.reason}: {event.message}" for event in answer.items[-_EVENTS:]]
-        for previous in (True, False):
+        space = f"/api/v1/namespaces/{self._namespace}"
+        about = f"involvedObject.name={pod}"
+        events = self._kube.items(f"{space}/events", fieldSelector=about)
+        lines = [f"  event: {e['reason']}: {e.get('message', '')}" for e in events[-_EVENTS:]]
+        for previous in ("true", "false"):
             try:
-                text = self._core.read_namespaced_pod_log(
-                    pod, self._namespace, tail_lines=_LOG_LINES, previous=previous
+                text = self._kube.text(
+                    f"{space}/pods/{pod}/log", tailLines=_LOG_LINES, previous=previous
                 )
-            except Exception:  # noqa: BLE001, S112 - there may be no log yet
-                continue
+            except (KubeError, KeyError):
+                continue  # there may be no log yet
             if text.strip():
-                return [
-                    *lines,
-                    f"  last lines of {pod}'s log:",
-                    *(f"    {t}" for t in text.splitlines()),
-                ]
+                said = [f"    {line}" for line in text.splitlines()]
+                return [*lines, f"  last lines of {pod}'s log:", *said]
         return lines
 
 

@@ -1,0 +1,77 @@
+"""What an instance asks of a cluster, summed over all its pods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+_UNITS = {"m": 0.001, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+_KINDS = ("requests", "limits")
+_JOB = "zookeeper"  # the job that declares topics asks for as much as a ZooKeeper
+
+
+def kubernetes_needs(
+    resources: Mapping[str, Mapping[str, list[str]]],
+    counts: Mapping[str, int],
+    scaled: Mapping[str, Mapping[str, int]],
+    surging: list[str],
+    bound: str,
+) -> dict[str, float]:
+    """Return cores and bytes by the names of quotas: ``requests.cpu``, ``limits.memory``, ...
+
+    ``counts`` says how many pods each component has, ``scaled`` how many an autoscaler may make of
+    it (``bound``: min or max), ``surging`` which are rolled with one pod more, one at a time. The
+    job that declares the topics is counted too.
+    """
+    replicas = {name: scaled.get(name, {bound: count})[bound] for name, count in counts.items()}
+    needs = {}
+    for what in ("cpu", "memory"):
+        for number, kind in enumerate(_KINDS):
+            each = {name: amount(resources[name][what][number]) for name in counts}
+            total = sum(count * each[name] for name, count in replicas.items())
+            surge = max((each[name] for name in surging if name in each), default=0.0)
+            needs[f"{kind}.{what}"] = total + surge + amount(resources[_JOB][what][number])
+    return needs
+
+
+def kubernetes_quota(least: Mapping[str, Any], needs: Mapping[str, float]) -> dict[str, str]:
+    """Return the quota: ``least``, raised where more is needed (three brokers, more replicas)."""
+    return {
+        name: str(value) if amount(value) >= needs.get(name, 0) else _written(name, needs[name])
+        for name, value in least.items()
+    }
+
+
+def amount(text: Any) -> float:
+    """Return a Kubernetes quantity as a number."""
+    word = str(text)
+    unit = next((unit for unit in _UNITS if word.endswith(unit)), "")
+    return float(word.removesuffix(unit)) * _UNITS.get(unit, 1.0)
+
+
+def _written(name: str, number: float) -> str:
+    """Return a number as the API server writes it back, so that nothing differs next time."""
+    if "memory" in name:
+        return f"{-(-number // 2**20):.0f}Mi"
+    return f"{round(number * 1000)}m" if round(number * 1000) % 1000 else f"{round(number)}"
+
+
+def offsets_behind(known: Mapping[str, int], ends: Mapping[str, int]) -> list[str]:
+    """Return the topic-partitions that end before what was ``known`` of them, in words."""
+    return [
+        f"{where} ends at {ends.get(where, 'nothing')} and ended at {end}"
+        for where, end in known.items()
+        if int(ends.get(where, -1)) < int(end)
+    ]
+
+
+class FilterModule:
+    """Filters of the Kubernetes targets' catalogue."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Return the filters by name."""
+        return {
+            "kubernetes_needs": kubernetes_needs,
+            "kubernetes_quota": kubernetes_quota,
+            "offsets_behind": offsets_behind,
+        }

@@ -1,0 +1,220 @@
+#!/usr/bin/python
+"""Look at an instance on a cluster, and refuse what cannot be; changes nothing."""
+
+from __future__ import annotations
+
+import json
+import platform
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.cluster_state import (
+    NEEDED,
+    STATE,
+    architecture_fault,
+    denied,
+    image_of,
+    mode_of,
+    name_of,
+    ownership_fault,
+    quota_faults,
+    replicas_before,
+    replicas_of,
+    room_fault,
+    storage_fault,
+)
+from ansible.module_utils.kube_api import Forbidden, Kube, KubeError
+
+DOCUMENTATION = r"""
+---
+module: cluster_plan
+short_description: Look at an instance on a Kubernetes cluster, or say what forbids to go on
+description:
+  - Reads what is there; fails with every obstacle in one message; changes nothing.
+options:
+  kubeconfig: {description: Empty takes KUBECONFIG or ~/.kube/config., type: str, default: ""}
+  context: {description: Empty takes the current one., type: str, default: ""}
+  namespace: {description: Namespace of the instance., type: str, required: true}
+  instance: {description: Name of the instance., type: str, required: true}
+  part_of: {description: Label of all that is ours., type: str, required: true}
+  check: {description: Whether to look for what forbids a build., type: bool, default: false}
+  storage_class: {description: Empty takes the default one., type: str, default: ""}
+  registry: {description: Where images are pushed; empty looks at none., type: str, default: ""}
+  builds: {description: Whether this machine builds the images., type: bool, default: true}
+  quota: {description: Name of the quota that the project makes., type: str, default: platform}
+  needs:
+    description: What all replicas and a surge pod request, by the names of quotas.
+    type: dict
+    default: {}
+  least_needs: {description: The same with the fewest replicas., type: dict, default: {}}
+author: ["bitcoin-prediction"]
+"""
+
+RETURN = r"""
+cluster:
+  description: Context, server, version, what the API offers, the instance's workloads and mode.
+  type: dict
+  returned: success
+"""
+
+_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+_REGISTRY_S = 5.0
+_KINDS = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
+
+
+def main() -> None:
+    word = {"type": "str", "default": ""}
+    module = AnsibleModule(
+        argument_spec={
+            "kubeconfig": word,
+            "context": word,
+            "namespace": {"type": "str", "required": True},
+            "instance": {"type": "str", "required": True},
+            "part_of": {"type": "str", "required": True},
+            "check": {"type": "bool", "default": False},
+            "storage_class": word,
+            "registry": word,
+            "builds": {"type": "bool", "default": True},
+            "quota": {"type": "str", "default": "platform"},
+            "needs": {"type": "dict", "default": {}},
+            "least_needs": {"type": "dict", "default": {}},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        kube = Kube(module.params["kubeconfig"], module.params["context"])
+        version = str(kube.get("/version")["gitVersion"])
+        faults = faults_of(kube, module.params)
+        if faults:
+            module.fail_json(msg="\n".join(faults))
+        found = look(kube, module.params["namespace"])
+    except KubeError as error:
+        module.fail_json(msg=str(error))
+    cluster = {
+        "kubeconfig": kube.kubeconfig,
+        "context": kube.context,
+        "server": kube.server,
+        "version": version,
+    }
+    module.exit_json(changed=False, cluster={**cluster, **found})
+
+
+def faults_of(kube: Kube, options: Mapping[str, Any]) -> list[str]:
+    """Return every obstacle; permissions first, since without them nothing else can be seen."""
+    name = options["namespace"]
+    namespace = _or_none(kube, f"/api/v1/namespaces/{name}")
+    faults = [ownership_fault(namespace, name, options["part_of"], options["instance"])]
+    if options["check"] and not faults[0]:
+        lacking = permission_fault(kube, name, exists=namespace is not None)
+        faults += [lacking] if lacking else build_faults(kube, options)
+    return [fault for fault in faults if fault]
+
+
+def build_faults(kube: Kube, options: Mapping[str, Any]) -> list[str]:
+    """Return what forbids a build on this cluster, for those who may look."""
+    space = f"/api/v1/namespaces/{options['namespace']}"
+    classes = _seen(kube, "/apis/storage.k8s.io/v1/storageclasses")
+    nodes = _seen(kube, "/api/v1/nodes")
+    quotas = _seen(kube, f"{space}/resourcequotas") or []
+    return [
+        "" if classes is None else storage_fault(classes, options["storage_class"]),
+        architecture_fault(nodes or [], platform.machine()) if options["builds"] else "",
+        room_fault(nodes or [], options["least_needs"]) if options["least_needs"] else "",
+        *quota_faults(quotas, options["needs"], options["quota"]),
+        registry_fault(options["registry"]) if options["registry"] else "",
+    ]
+
+
+def permission_fault(kube: Kube, namespace: str, *, exists: bool) -> str:
+    """Ask the API what this account may do; return what it lacks."""
+    asked = [(group, kind, verb) for group, kind, verbs in NEEDED for verb in verbs]
+    if not exists:
+        asked.append(("", "namespaces", "create"))
+    with ThreadPoolExecutor(8) as pool:
+        answers = pool.map(lambda each: _permitted(kube, namespace, *each), asked)
+        return denied(dict(zip(asked, answers, strict=True)), namespace)
+
+
+def _permitted(kube: Kube, namespace: str, group: str, resource: str, verb: str) -> bool:
+    kind, _, part = resource.partition("/")
+    attributes = {"group": group, "resource": kind, "subresource": part, "verb": verb}
+    if resource != "namespaces":
+        attributes["namespace"] = namespace
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": attributes},
+    }
+    return bool(kube.post(_REVIEWS, review).get("status", {}).get("allowed"))
+
+
+def look(kube: Kube, namespace: str) -> dict[str, Any]:
+    """Return the instance's workloads and mode, and what the API offers."""
+    groups = {str(group["name"]) for group in kube.get("/apis")["groups"]}
+    workloads = [
+        {**item, "kind": kind}
+        for kind, plural in _KINDS.items()
+        for item in kube.items(f"/apis/apps/v1/namespaces/{namespace}/{plural}")
+    ]
+    state = _or_none(kube, f"/api/v1/namespaces/{namespace}/configmaps/{STATE}") or {}
+    recorded = state.get("data") or {}
+    return {
+        "routes": "route.openshift.io" in groups,
+        "gives_ids": "security.openshift.io" in groups,
+        "metrics": "metrics.k8s.io" in groups,
+        "there": _or_none(kube, f"/api/v1/namespaces/{namespace}") is not None,
+        "mode": mode_of(workloads, recorded.get("mode", "")),
+        "known_offsets": json.loads(recorded.get("offsets") or "{}"),
+        "workloads": {
+            f"{item['kind']}/{name_of(item)}": {
+                "replicas": replicas_of(item),
+                "before": replicas_before(item),
+                "image": image_of(item),
+            }
+            for item in workloads
+        },
+    }
+
+
+def _or_none(kube: Kube, path: str) -> dict[str, Any] | None:
+    """Return the object at ``path``; None when there is none, or none that we may see."""
+    try:
+        return kube.get(path)
+    except (KeyError, Forbidden):
+        return None
+
+
+def _seen(kube: Kube, path: str) -> list[dict[str, Any]] | None:
+    """Return a list, or None where this account may not look."""
+    try:
+        return kube.items(path)
+    except Forbidden:
+        return None
+
+
+def registry_fault(registry: str) -> str:
+    """Return why a registry cannot be used; one that asks for a login is there."""
+    host = registry.partition("/")[0]
+    reason = ""
+    for scheme in ("https", "http"):
+        try:
+            with urllib.request.urlopen(f"{scheme}://{host}/v2/", timeout=_REGISTRY_S):  # noqa: S310
+                return ""
+        except urllib.error.HTTPError as error:
+            if error.code in (401, 403):
+                return ""
+            reason = f"HTTP {error.code}"
+        except OSError as error:
+            reason = reason or str(getattr(error, "reason", error))
+    return (
+        f"the registry {host} does not answer ({reason}): is it up, and is its name right? "
+        "Another one: -e registry=HOST/PATH"
+    )
+
+
+if __name__ == "__main__":
+    main()
