@@ -35,7 +35,8 @@ class Kube:
         self.context = chosen_context(config, self.kubeconfig, context)
         settings: Any = client.Configuration()
         try:
-            config.load_kube_config(self.kubeconfig, self.context, client_configuration=settings)
+            load: Any = config.load_kube_config  # it has no types
+            load(self.kubeconfig, self.context, client_configuration=settings)
         except Exception as error:
             raise KubeError(f"the kubeconfig {self.kubeconfig} is damaged: {error}") from error
         settings.retries = False  # an unreachable server is told at once

@@ -136,7 +136,8 @@ def permission_fault(kube: Kube, namespace: str, *, exists: bool) -> str:
         asked.append(("", "namespaces", "create"))
     with ThreadPoolExecutor(8) as pool:
         answers = pool.map(lambda each: _permitted(kube, namespace, *each), asked)
-        return denied(dict(zip(asked, answers, strict=True)), namespace)
+        lacking: str = denied(dict(zip(asked, answers, strict=True)), namespace)
+    return lacking
 
 
 def _permitted(kube: Kube, namespace: str, group: str, resource: str, verb: str) -> bool:
@@ -183,17 +184,19 @@ def look(kube: Kube, namespace: str) -> dict[str, Any]:
 def _or_none(kube: Kube, path: str) -> dict[str, Any] | None:
     """Return the object at ``path``; None when there is none, or none that we may see."""
     try:
-        return kube.get(path)
+        found: dict[str, Any] = kube.get(path)
     except (KeyError, Forbidden):
         return None
+    return found
 
 
 def _seen(kube: Kube, path: str) -> list[dict[str, Any]] | None:
     """Return a list, or None where this account may not look."""
     try:
-        return kube.items(path)
+        found: list[dict[str, Any]] = kube.items(path)
     except Forbidden:
         return None
+    return found
 
 
 def registry_fault(registry: str) -> str:

@@ -82,7 +82,9 @@ class Cluster:
 
     def pods(self) -> list[dict[str, Any]]:
         """Return all pods of the namespace."""
-        return self._kube.items(f"/api/v1/namespaces/{self._namespace}/pods")
+        path = f"/api/v1/namespaces/{self._namespace}/pods"
+        found: list[dict[str, Any]] = self._kube.items(path)
+        return found
 
     def story(self, pod: str) -> list[str]:
         """Return a pod's last events and log lines."""

@@ -126,7 +126,10 @@ def pods_of(kube: Kube, path: str) -> list[dict[str, Any]]:
         return []
     space = path.split("/")[5]
     selector = ",".join(f"{key}={value}" for key, value in labels.items())
-    return kube.items(f"/api/v1/namespaces/{space}/pods", labelSelector=selector)
+    found: list[dict[str, Any]] = kube.items(
+        f"/api/v1/namespaces/{space}/pods", labelSelector=selector
+    )
+    return found
 
 
 if __name__ == "__main__":
