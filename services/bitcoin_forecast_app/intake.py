@@ -27,7 +27,11 @@ class Taken:
 
 
 class Intake:
-    """Decodes records; dead letters are limited to a burst of 100, then one a second."""
+    """Decodes records; dead letters are limited to a burst of 100, then one a second.
+
+    A record that is a valid tick and yet cannot be stored can be condemned: it is refused when it
+    comes again.
+    """
 
     def __init__(self, topic_dlq: str, clock: Clock, metrics: Metrics) -> None:
         self._topic = topic_dlq
@@ -35,6 +39,11 @@ class Intake:
         self._metrics = metrics
         self._tokens = _BURST
         self._refilled = clock.monotonic()
+        self._condemned: dict[tuple[int, int], str] = {}
+
+    def condemn(self, record: Any, reason: str) -> None:
+        """Refuse ``record`` from now on, because of ``reason``."""
+        self._condemned[(record.partition, record.offset)] = reason
 
     def take(self, records: Iterable[Any]) -> Taken:
         """Decode ``records``; what is refused beyond the limit is counted only."""
@@ -42,12 +51,18 @@ class Intake:
         for record in records:
             taken.offsets[record.partition] = record.offset + 1
             try:
-                taken.ticks.append(decode(record.value or b"", Tick))
+                taken.ticks.append(self._read(record))
             except InvalidMessageError as error:
                 self._metrics.invalid.inc()
                 if self._allowed():
                     taken.dead_letters.append(self._letter(record, error))
         return taken
+
+    def _read(self, record: Any) -> Tick:
+        reason = self._condemned.pop((record.partition, record.offset), None)
+        if reason is not None:
+            raise InvalidMessageError(reason)
+        return decode(record.value or b"", Tick)
 
     def _allowed(self) -> bool:
         now = self._clock.monotonic()

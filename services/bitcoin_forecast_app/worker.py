@@ -6,7 +6,7 @@ from typing import Any
 
 from kafka.errors import KafkaError
 from sqlalchemy import Engine as Database
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from bitcoin_forecast_app.broker_watch import BrokerWatch
 from bitcoin_forecast_app.engine import Engine, Key
@@ -34,6 +34,9 @@ _BACK_OFF_S = 1.0
 _MAX_REPUBLISHED = 500
 _WATCH_POLL_S = 0.05
 
+# What a message that passes validation could still cause. Without an end: the next try is the same.
+_POISONED = (DataError, IntegrityError, ArithmeticError, ValueError)
+
 _log = get_logger(__name__)
 
 
@@ -58,6 +61,7 @@ class Worker:
         self._metrics = metrics
         self._vitals = vitals
         self._intake = Intake(settings.topic_dlq, vitals.clock, metrics)
+        self._suspects = 0  # records to be taken one by one, to find the one that is to blame
         self._model: Model | None = None
         self.engine = Engine()
         self.stored_ticks = 0
@@ -92,7 +96,7 @@ class Worker:
                 while not stop.is_set():
                     self._turn(stop)
                     housekeeping()
-            except (SQLAlchemyError, KafkaError, OSError, StaleOffsetError) as error:
+            except (SQLAlchemyError, KafkaError, OSError, StaleOffsetError, *_POISONED) as error:
                 self._vitals.error = f"{type(error).__name__}: {error}"
                 self._metrics.restarts.inc()
                 _log.warning("reloading after an error", error=self._vitals.error)
@@ -146,10 +150,28 @@ class Worker:
             self._assign()  # the topic has grown
         records = self._source.poll()
         arrived = self._vitals.clock.monotonic()
-        for start in range(0, len(records), _BATCH):
-            if stop.is_set():
-                return
-            self._process(records[start : start + _BATCH], arrived, stop)
+        start = 0
+        while start < len(records) and not stop.is_set():
+            batch = records[start : start + (1 if self._suspects else _BATCH)]
+            try:
+                self._process(batch, arrived, stop)
+            except _POISONED as error:
+                self._blame(batch, error)
+                raise
+            start += len(batch)
+            self._suspects = max(0, self._suspects - len(batch))
+
+    def _blame(self, batch: Sequence[Any], error: Exception) -> None:
+        """Look at the records of ``batch`` one by one, or give up the single one in it.
+
+        Nothing of it was committed: it comes again.
+        """
+        if len(batch) > 1:
+            self._suspects = len(batch)
+        else:
+            reason = f"cannot be stored: {type(error).__name__}: {error}".partition("\n")[0]
+            self._intake.condemn(batch[0], reason)
+            _log.error("a message is given up", offset=batch[0].offset, reason=reason)
 
     def _process(self, records: Sequence[Any], arrived: float, stop: threading.Event) -> None:
         taken = self._intake.take(records)
@@ -158,8 +180,11 @@ class Worker:
             prediction = self.engine.on_tick(tick, self._vitals.clock.now())
             if prediction is not None:
                 made.append((tick, prediction))
+        # Before the offsets say that they are done with: a crash repeats dead letters, loses none.
+        if not self._publisher.publish(taken.dead_letters, stop, self._beat):
+            return
         self._commit(taken, [prediction for _, prediction in made])
-        messages = [self._message(prediction) for _, prediction in made] + taken.dead_letters
+        messages = [self._message(prediction) for _, prediction in made]
         if self._publisher.publish(messages, stop, self._beat):
             self._source.acknowledge(taken.offsets)
             self._report(taken, made, arrived)

@@ -237,17 +237,55 @@ def test_it_waits_for_kafka_and_goes_on_when_it_is_back(bench: Bench, kafka: Kaf
     bench.assert_exactly_once()
 
 
+_TICK = (
+    '{"symbol": "T00-USD", "venue": "coinbase", "feed": "simulated", "sequence": 1, '
+    '"event_time": "2026-01-01T00:00:00Z", "receive_time": "2026-01-01T00:00:00Z", '
+    '"price": PRICE, "schema_version": 1}'
+)
+_LONG = '"1.' + "0" * 60 + '"'
+_WRONG_PRICES = ('"NaN"', "NaN", '"Infinity"', '"-1"', '"1E+999999"', _LONG)
+RUBBISH = (
+    *(b"rubbish", b"\xff\xfe", b"", b"{}", b'{"schema_version": 99}'),
+    *(_TICK.replace("PRICE", price).encode() for price in _WRONG_PRICES),
+)
+
+
 def test_rubbish_goes_to_the_dead_letters_and_stops_nothing(bench: Bench) -> None:
     service = bench.start()
     service.wait_ready("active")
-    for payload in (b"rubbish", b"{}", b'{"schema_version": 99}'):
+    for payload in RUBBISH:
         bench.producer.send(bench.topics[0], payload, key=b"X")
     bench.send(2)
     eventually(bench.stored_all, "all ticks stored")
-    eventually(lambda: len(bench.read(bench.topics[2])) == 3, "three dead letters")
+    eventually(lambda: len(bench.read(bench.topics[2])) == len(RUBBISH), "the dead letters")
     letters = [decode(payload, DeadLetter) for payload in bench.read(bench.topics[2])]
-    assert [letter.payload for letter in letters] == ["rubbish", "{}", '{"schema_version": 99}']
+    assert [letter.payload for letter in letters] == [
+        payload.decode("utf-8", "replace") for payload in RUBBISH
+    ]
     assert letters[0].origin == f"{bench.topics[0]}/0/0"
+    assert "reloading" not in service.log.read_text()
+
+
+def test_a_tick_that_the_store_refuses_is_found_and_given_up(bench: Bench) -> None:
+    service = bench.start()
+    service.wait_ready("active")
+    engine = make_engine(bench.url)
+    with engine.begin() as connection:  # whatever the reason may be
+        connection.exec_driver_sql(
+            "CREATE TRIGGER refusal BEFORE INSERT ON ticks WHEN NEW.symbol = 'T01-USD' "
+            "BEGIN SELECT RAISE(ABORT, 'this one is refused'); END"
+        )
+    engine.dispose()
+    bench.send(1, symbols=3)
+    bench.send(2)
+    bench.sent -= 1
+    eventually(bench.stored_all, "all other ticks stored")
+    eventually(lambda: len(bench.read(bench.topics[2])) == 1, "the dead letter")
+    letter = decode(bench.read(bench.topics[2])[0], DeadLetter)
+    assert letter.origin == f"{bench.topics[0]}/0/1"
+    assert "this one is refused" in letter.detail
+    assert "T01-USD" in letter.payload
+    service.end()
 
 
 def test_a_backlog_is_caught_up_with_and_nothing_known_is_forecast(bench: Bench) -> None:

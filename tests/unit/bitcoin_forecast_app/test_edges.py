@@ -45,6 +45,16 @@ def test_what_is_no_tick_goes_to_the_dead_letters_with_its_origin(metrics: Metri
     assert letters[0].payload == '{"price": "x"}'
 
 
+def test_a_condemned_record_is_refused_when_it_comes_again(metrics: Metrics) -> None:
+    intake = Intake("dlq", SystemClock(), metrics)
+    records = [Record(encode(tick(0)), 7), Record(encode(tick(1)), 8)]
+    intake.condemn(records[1], "cannot be stored: DataError")
+    taken = intake.take(records)
+    assert (len(taken.ticks), taken.offsets) == (1, {0: 9})
+    (letter,) = [decode(message.value, DeadLetter) for message in taken.dead_letters]
+    assert (letter.origin, letter.detail) == ("bitcoin-prices/0/8", "cannot be stored: DataError")
+
+
 def test_a_flood_of_rubbish_does_not_flood_the_dead_letters(metrics: Metrics) -> None:
     intake = Intake("dlq", SystemClock(), metrics)
     taken = intake.take([Record(b"rubbish", offset) for offset in range(1_000)])
