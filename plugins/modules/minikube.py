@@ -35,9 +35,9 @@ description:
 options:
   profile: {description: Name of the cluster., type: str, default: minikube}
   state:
-    description: Wanted state.
+    description: Wanted state; C(info) only looks.
     type: str
-    choices: [running, paused, stopped, absent]
+    choices: [running, paused, stopped, absent, info]
     default: running
   cpus: {description: CPUs of a new cluster., type: int, default: 4}
   memory: {description: Memory of a new cluster in MiB., type: int, default: 6144}
@@ -76,6 +76,8 @@ author: ["bitcoin-prediction"]
 RETURN = r"""
 before: {description: What was found., type: str, returned: always}
 now: {description: What it is now., type: str, returned: always}
+condition: {description: The same as one word., type: str, returned: always}
+created: {description: Whether the cluster was made anew., type: bool, returned: always}
 steps: {description: The steps taken (in check mode the first one)., type: list, returned: always}
 notes: {description: Things worth knowing., type: list, returned: always}
 """
@@ -87,7 +89,7 @@ _POLL_S = 1.0
 def main() -> None:
     text = {"type": "str", "default": ""}
     names = {"type": "list", "elements": "str", "default": []}
-    states = ["running", "paused", "stopped", "absent"]
+    states = ["running", "paused", "stopped", "absent", "info"]
     module = AnsibleModule(
         argument_spec={
             "profile": {**text, "default": "minikube"},
@@ -127,6 +129,7 @@ class Converger:
         self.steps: list[str] = []
         self.notes: list[str] = []
         self.before = ""
+        self.created = False
         self.last: Outcome | None = None
 
     def converge(self) -> None:
@@ -138,6 +141,8 @@ class Converger:
             seen = observe(self.cluster, run)
             condition = classify(seen)
             self.before = self.before or condition.value
+            if wanted == "info":
+                self.module.exit_json(changed=False, **self._report(condition))
             decision = decide(
                 condition,
                 wanted,
@@ -182,6 +187,7 @@ class Converger:
                 self.module.fail_json(msg=fault)
 
     def _take(self, step: Step, seen: Observation) -> None:
+        self.created = self.created or step in (Step.CREATE, Step.RECREATE)
         if step is Step.WAIT:
             self._wait_for_api()
             return
@@ -268,6 +274,8 @@ class Converger:
         return {
             "before": self.before,
             "now": condition.value,
+            "condition": condition.name.lower(),
+            "created": self.created,
             "steps": self.steps,
             "notes": self.notes,
         }

@@ -10,7 +10,13 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.support.minikube_lab import Lab
+
+# Of the docker command line, what concerns images and not the node.
+OF_IMAGES = ("build", "buildx", "image", "manifest", "push", "save")
 
 # state: (exit code of `status`, (Host, Kubelet, APIServer, Kubeconfig) or None, container, volume)
 STATUS: dict[str, tuple[int, tuple[str, str, str, str] | None, str | None, bool]] = {
@@ -107,7 +113,7 @@ def install(directory: Path, state: str, **options: Any) -> None:
     """Put the three commands into ``directory``; ``options`` override the machine's facts."""
     machine = {
         "state": state, "cpus": 8, "memory": 16 << 30, "version": "v1.38.1", "addons": [],
-        "calls": [], "start_fails": 0, "heals": True, **options,
+        "calls": [], "start_fails": 0, "heals": True, "lab": None, **options,
     }  # fmt: skip
     (directory / "machine.json").write_text(json.dumps(machine))
     for name in ("minikube", "docker", "kubectl"):
@@ -123,6 +129,14 @@ def read(directory: Path) -> dict[str, Any]:
     return machine
 
 
+def lab_of(facts: dict[str, Any]) -> Lab:
+    """Return the real cluster behind the machine; read only then, since each call is a process."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+    from tests.support.minikube_lab import Lab
+
+    return Lab(facts)
+
+
 class Machine:
     """The fake machine behind one call."""
 
@@ -130,6 +144,7 @@ class Machine:
         self.file = file
         self.facts: dict[str, Any] = json.loads(file.read_text())
         self.state: str = self.facts["state"]
+        self.lab = lab_of(self.facts["lab"]) if self.facts["lab"] else None
 
     def move(self, command: str) -> int:
         """Do what ``command`` does in this state; return its exit code."""
@@ -154,7 +169,23 @@ class Machine:
             return self._status()
         if words[0] == "addons":
             return self._addons(words)
-        return self.move(words[0])
+        if words[0] in ("docker-env", "image"):
+            return self._images(words)
+        code = self.move(words[0])
+        if self.lab and not code:
+            self.lab.follow(words[0], words[-1])
+        return code
+
+    def _images(self, words: list[str]) -> int:
+        """Answer about images as with the containerd runtime: no Docker to build with."""
+        if words[0] == "docker-env":
+            sys.stdout.write("false exit code 10\n")
+            return 10
+        if self.lab and words[1] == "ls":
+            sys.stdout.write(json.dumps([{"repoTags": self.lab.images()}]))
+        elif self.lab and words[1] == "load":
+            self.lab.load(words[2])
+        return 0
 
     def _status(self) -> int:
         code, parts, _, _ = STATUS[self.state]
@@ -177,7 +208,12 @@ class Machine:
         return self.move(f"addons enable {words[2]}")
 
     def docker(self, words: list[str]) -> int:
-        """Answer as docker does."""
+        """Answer as docker does; with a lab, what concerns images is for the real one."""
+        if self.lab and (words[0] in OF_IMAGES or "{{.Client.Version}}" in words):
+            return self.lab.docker(words)
+        return self._docker(words)
+
+    def _docker(self, words: list[str]) -> int:
         if self.state == "docker-down":
             sys.stderr.write("Cannot connect to the Docker daemon. Is the docker daemon running?\n")
             return 1
@@ -221,6 +257,7 @@ def main(directory: Path, name: str, words: list[str]) -> int:
 
 if __name__ == "__main__" and sys.argv[1] == "install":
     Path(sys.argv[2]).mkdir(parents=True, exist_ok=True)
-    install(Path(sys.argv[2]), sys.argv[3])
+    lab = {"lab": json.loads(sys.argv[4])} if len(sys.argv) > 4 else {}
+    install(Path(sys.argv[2]), sys.argv[3], **lab)
 elif __name__ == "__main__":
     sys.exit(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3:]))
