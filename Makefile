@@ -62,6 +62,10 @@ test: check ## all tests: check, integration, molecule, end to end, browser
 	$(BIN)/python tests/molecule.py
 	$(BIN)/pytest tests/e2e
 
+.PHONY: audit
+audit: $(DEV_READY) ## known vulnerabilities in what is locked
+	$(BIN)/python tests/audit.py
+
 .PHONY: bench
 bench: $(DEV_READY) ## measured ratios, each beside its floor
 	$(BIN)/python -m benchmarks

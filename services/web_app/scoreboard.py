@@ -1,7 +1,7 @@
 """Scores in words that people know: means over a window, and the line in the log."""
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -11,7 +11,7 @@ __all__ = ["REPORT_HORIZON_S", "Summary", "Sums", "log_error_statistics", "summa
 
 _log = get_logger(__name__)
 
-REPORT_HORIZON_S = 1  # the earlier system forecast the next second, so its routes and lines do
+REPORT_HORIZON_S: Final = 1  # the earlier system forecast the next second; so do its routes
 
 
 class Sums(NamedTuple):

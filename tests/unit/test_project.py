@@ -64,5 +64,5 @@ def test_make_help_lists_the_targets() -> None:
         text=True,
         check=True,
     )
-    for target in ("build", "test", "check", "bench", "lock"):
+    for target in ("build", "test", "check", "audit", "bench", "lock"):
         assert f"make {target} " in shown.stdout

@@ -15,12 +15,12 @@ from web_app.api import models
 from web_app.api.answers import json_answer
 from web_app.api.params import (
     DEFAULT_HORIZON_S,
+    Horizon,
     NoQuery,
-    RangeQuery,
+    SpanQuery,
     SymbolQuery,
     bounds,
     read_query,
-    require_horizon,
     require_symbol,
 )
 from web_app.live import Event
@@ -44,10 +44,10 @@ class ScoresQuery(SymbolQuery):
     window: Literal["5m", "1h", "24h"] = "1h"
 
 
-class ScoreSeriesQuery(RangeQuery):
+class ScoreSeriesQuery(SpanQuery):
     """Scores of one horizon over time, one for each step: at most 2,000 steps and a day."""
 
-    horizon_s: int = DEFAULT_HORIZON_S
+    horizon_s: Horizon = DEFAULT_HORIZON_S
     step_s: Annotated[int, msgspec.Meta(ge=1, le=3_600)] = 60
 
 
@@ -96,7 +96,7 @@ def add_current(api: Blueprint, runtime: Runtime) -> None:
         step = timedelta(seconds=query.step_s)
         now = runtime.clock.now()
         start, end = bounds(query.start, query.end, now, 60 * step, min(_MAX_STEPS * step, _DAY))
-        horizon = require_horizon(query.horizon_s)
+        horizon = query.horizon_s
         steps = _steps(runtime, series(query.symbol), horizon, start, end, query.step_s * _US)
         columns = _series_columns([(time / _US, summarise(sums)) for time, sums in steps])
         return json_answer({"horizon_s": horizon, "step_s": query.step_s, "columns": columns})

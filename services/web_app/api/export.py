@@ -8,7 +8,7 @@ from flask import Blueprint, Response
 
 from common.clock import from_micros
 from common.store.export import Selection, csv_lines
-from web_app.api.params import Moment, SymbolQuery, bounds, read_query, require_symbol
+from web_app.api.params import SpanQuery, bounds, read_query, require_symbol
 from web_app.api.stream import limit_sends
 from web_app.runtime import Runtime
 
@@ -18,12 +18,10 @@ _USUAL = timedelta(hours=1)
 _LONGEST = timedelta(days=7)
 
 
-class ExportQuery(SymbolQuery):
+class ExportQuery(SpanQuery):
     """At most seven days of one table; predictions and scores of all horizons."""
 
     table: Literal["ticks", "bars_1s", "bars_1m", "bars_1h", "predictions", "scores"] = "ticks"
-    start: Moment | None = None
-    end: Moment | None = None
 
 
 def add_export(api: Blueprint, runtime: Runtime) -> None:

@@ -13,10 +13,10 @@ from web_app.api.answers import json_answer
 from web_app.api.paging import cut_page, open_page
 from web_app.api.params import (
     DEFAULT_HORIZON_S,
+    Horizon,
     RangeQuery,
     bounds,
     read_query,
-    require_horizon,
     require_symbol,
 )
 from web_app.runtime import Runtime
@@ -51,7 +51,7 @@ class BarsQuery(RangeQuery):
 class PredictionsQuery(RangeQuery):
     """Predictions of one horizon by issue time, at most a day; with ``step_s`` one for each."""
 
-    horizon_s: int = DEFAULT_HORIZON_S
+    horizon_s: Horizon = DEFAULT_HORIZON_S
     step_s: Annotated[int, msgspec.Meta(ge=0, le=3_600)] = 0
     limit: Limit = 1_000
     layout: Layout = "items"
@@ -96,7 +96,7 @@ def add_history(api: Blueprint, runtime: Runtime) -> None:
         query = read_query(PredictionsQuery)
         start, end = bounds(query.start, query.end, runtime.clock.now(), _HOUR, _DAY)
         page = open_page(query, start, end, query.limit)
-        horizon = require_horizon(query.horizon_s)
+        horizon = query.horizon_s
         with runtime.engine.connect() as connection:
             found = queries.select_predictions(
                 connection, series(query.symbol), horizon, page, query.step_s * _US

@@ -11,7 +11,7 @@ from common.clock import from_micros, to_micros
 from common.log import get_logger
 from common.store import queries
 from web_app.api.answers import json_answer
-from web_app.api.params import Moment, SymbolQuery, read_query, require_horizon, require_symbol
+from web_app.api.params import Horizon, Moment, SymbolQuery, read_query, require_symbol
 from web_app.runtime import Runtime
 from web_app.scoreboard import REPORT_HORIZON_S, Summary, Sums, log_error_statistics, summarise
 from web_app.scorebook import DAY_US, MINUTE_US
@@ -31,7 +31,7 @@ _LOWER, _UPPER = "q025", "q975"
 class LegacyQuery(SymbolQuery):
     """The earlier routes took nothing; symbol and horizon are additions."""
 
-    horizon_s: int = REPORT_HORIZON_S
+    horizon_s: Horizon = REPORT_HORIZON_S
 
 
 class MetricsDataQuery(LegacyQuery):
@@ -61,7 +61,7 @@ def add_legacy(api: Blueprint, runtime: Runtime) -> None:
     @api.get("/prediction-data")
     def prediction_data() -> Response:
         query = read_query(LegacyQuery)
-        own, horizon = series(query), require_horizon(query.horizon_s)
+        own, horizon = series(query), query.horizon_s
         with runtime.engine.connect() as connection:
             rows = queries.select_predictions(connection, own, horizon, last_hour())
         return json_answer([_prediction(row) for row in rows])
@@ -69,7 +69,7 @@ def add_legacy(api: Blueprint, runtime: Runtime) -> None:
     @api.get("/metrics-data")
     def metrics_data() -> Response:
         query = read_query(MetricsDataQuery)
-        own, horizon = series(query), require_horizon(query.horizon_s)
+        own, horizon = series(query), query.horizon_s
         points, head, total = _metrics(runtime, own, horizon, query)
         _log.info(f"Returning {len(points)} metrics data points")
         log_error_statistics(own.symbol, total)
@@ -78,7 +78,7 @@ def add_legacy(api: Blueprint, runtime: Runtime) -> None:
     @api.get("/data")
     def data() -> Response:
         query = read_query(LegacyQuery)
-        own, horizon = series(query), require_horizon(query.horizon_s)
+        own, horizon = series(query), query.horizon_s
         with runtime.engine.connect() as connection:
             bars = queries.select_bars(connection, own, last_hour(), _US)
             forecasts = queries.select_predictions(connection, own, horizon, last_hour())

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from common.store.queries import Page
-from web_app.api.params import RangeQuery
+from web_app.api.params import CURSOR, RangeQuery
 from web_app.errors import ProblemError
 
 __all__ = ["cut_page", "open_page"]
@@ -21,7 +21,7 @@ def open_page(query: RangeQuery, start: int, end: int, limit: int) -> Page:
     """
     newest_first = query.order == "desc"
     if query.cursor is not None:
-        if not re.fullmatch(r"\d{1,18}", query.cursor, re.ASCII):
+        if not re.fullmatch(CURSOR, query.cursor):
             raise ProblemError(
                 HTTPStatus.BAD_REQUEST, "cursor: take next_cursor of the page before, unchanged"
             )

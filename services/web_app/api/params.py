@@ -1,5 +1,6 @@
 """Query parameters as typed structures: unknown, malformed or unbounded ones are refused."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -9,25 +10,31 @@ import msgspec
 from flask import request
 
 from common.clock import to_micros
-from common.wire import HORIZONS_S
 from web_app.errors import ProblemError
 
 __all__ = [
+    "CURSOR",
     "DEFAULT_HORIZON_S",
+    "Horizon",
     "Moment",
     "NoQuery",
     "Query",
     "RangeQuery",
+    "SpanQuery",
     "SymbolQuery",
     "bounds",
     "read_query",
-    "require_horizon",
     "require_symbol",
 ]
 
-DEFAULT_HORIZON_S = 60
+Horizon = Literal[1, 5, 10, 30, 60, 300]  # `common.wire.HORIZONS_S`
+DEFAULT_HORIZON_S: Horizon = 60
+CURSOR = r"^[0-9]{1,18}$"
+_SYMBOL = r"^[A-Z0-9]{2,10}-[A-Z0-9]{2,10}$"
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True, description="RFC 3339 with a zone")]
+_MOMENTS = ("start", "end", "since")
+_DATED = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _EARLIEST = datetime(2009, 1, 3, tzinfo=UTC)  # the first block: nothing had a price before
 
 
@@ -42,16 +49,35 @@ class NoQuery(Query):
 class SymbolQuery(Query):
     """Which symbol; without it the first of the configured ones."""
 
-    symbol: Annotated[str, msgspec.Meta(description="for example BTC-USD")] | None = None
+    symbol: (
+        Annotated[
+            str,
+            msgspec.Meta(description="for example BTC-USD", extra_json_schema={"pattern": _SYMBOL}),
+        ]
+        | None
+    ) = None
 
 
-class RangeQuery(SymbolQuery):
-    """A range of time ``start <= t < end`` and how to walk through it."""
+class SpanQuery(SymbolQuery):
+    """A range of time ``start <= t < end``."""
 
     start: Moment | None = None
     end: Moment | None = None
+
+
+class RangeQuery(SpanQuery):
+    """A range of time and how to walk through it."""
+
     order: Literal["asc", "desc"] = "asc"
-    cursor: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    cursor: (
+        Annotated[
+            str,
+            msgspec.Meta(
+                description="next_cursor of the page before", extra_json_schema={"pattern": CURSOR}
+            ),
+        ]
+        | None
+    ) = None
 
 
 QueryType = TypeVar("QueryType", bound=Query)
@@ -71,22 +97,29 @@ def read_query(kind: type[QueryType]) -> QueryType:
     repeated = sorted(name for name, values in request.args.lists() if len(values) > 1)
     if repeated:
         raise ProblemError(HTTPStatus.BAD_REQUEST, f"give {_quoted(repeated)} once only")
+    values: dict[str, Any] = dict(request.args)
+    for name in _MOMENTS:  # msgspec would also take "null" and seconds since the epoch
+        if name in values and not _DATED.match(values[name]):
+            raise ProblemError(HTTPStatus.BAD_REQUEST, _advice(f"no time - at `$.{name}`", kind))
     try:
-        values: dict[str, Any] = dict(request.args)
         return msgspec.convert(values, kind, strict=False)
     except (msgspec.ValidationError, OverflowError) as error:
-        raise ProblemError(HTTPStatus.BAD_REQUEST, _advice(str(error))) from error
+        raise ProblemError(HTTPStatus.BAD_REQUEST, _advice(str(error), kind)) from error
 
 
 def _quoted(names: Sequence[str]) -> str:
     return ", ".join(repr(name[:40]) for name in names[:5])
 
 
-def _advice(message: str) -> str:
-    where = message.rpartition(" - at `$.")[2].rstrip("`") if " - at `$." in message else ""
-    what = message.partition(" - at ")[0]
-    if where in ("start", "end", "since"):
+def _advice(message: str, kind: type[Query]) -> str:
+    what, _, place = message.partition(" - at `$.")
+    where = place.rstrip("`")
+    if where in _MOMENTS:
         what += "; type a time with its zone, for example 2026-01-31T12:00:00Z"
+    elif what.startswith("Invalid enum value"):
+        schema = msgspec.json.schema_components([kind])[1][kind.__name__]
+        choices = schema["properties"][where]["enum"]
+        what += f"; type one of {', '.join(map(str, choices))}"
     return f"{where}: {what}" if where else what
 
 
@@ -100,16 +133,6 @@ def require_symbol(symbol: str | None, known: Sequence[str]) -> str:
             f"unknown symbol {symbol[:40]!r}; served here: {', '.join(known)}",
         )
     return symbol
-
-
-def require_horizon(horizon_s: int) -> int:
-    """Return the horizon; raises `ProblemError` 400 for one that is not forecast."""
-    if horizon_s not in HORIZONS_S:
-        known = ", ".join(str(each) for each in HORIZONS_S)
-        raise ProblemError(
-            HTTPStatus.BAD_REQUEST, f"horizon_s: {horizon_s} is not forecast; type one of {known}"
-        )
-    return horizon_s
 
 
 def bounds(

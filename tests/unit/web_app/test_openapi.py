@@ -1,7 +1,7 @@
 """The document says what the routes do, and the routes do what it says."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -10,7 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.unit.web_app.conftest import make_events
 
+from common.wire import HORIZONS_S
 from web_app.api.openapi import OPERATIONS, make_document
+from web_app.api.params import Horizon
 from web_app.api.schemas import Problem
 from web_app.application import create_app
 from web_app.runtime import Runtime
@@ -85,6 +87,36 @@ def test_no_query_breaks_the_server(
     else:
         problem = msgspec.json.decode(answer.data, type=Problem)
         assert problem.detail
+
+
+@settings(
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    query=st.dictionaries(
+        st.sampled_from(["symbol", "last_event_id", "replay_s", "other"]), VALUES, max_size=3
+    ),
+    last_id=st.one_of(st.none(), st.text(alphabet="0123456789abcdef.-:", max_size=70)),
+)
+def test_no_query_breaks_the_stream(
+    client: FlaskClient, query: dict[str, str], last_id: str | None
+) -> None:
+    headers = {} if last_id is None else {"Last-Event-ID": last_id}
+    answer = client.get("/api/v1/stream", query_string=query, headers=headers, buffered=False)
+    try:
+        assert answer.status_code in (200, 400, 404)
+        if answer.status_code == 200:
+            assert next(answer.iter_encoded()).startswith(b"retry:")
+        else:
+            assert msgspec.json.decode(answer.data, type=Problem).detail
+    finally:
+        answer.close()
+
+
+def test_the_horizons_of_queries_are_those_that_are_forecast() -> None:
+    assert get_args(Horizon) == HORIZONS_S
 
 
 def test_the_token_is_asked_of_everyone_but_monitors(
