@@ -69,4 +69,5 @@ def load_settings(kind: type[SettingsType], file: Path | None = None) -> Setting
 def _given(names: tuple[int | str, ...], value: object) -> str:
     """Return what was given, unless it is all there is, or secret."""
     secret = any(str(name).endswith(("key", "secret", "passphrase", "token")) for name in names)
+    secret = secret or "@" in str(value)  # an address with a password in it
     return "" if secret or not names else f" (got {value!r})"

@@ -60,7 +60,7 @@ def create_app(runtime: Runtime) -> Flask:
     def _begin() -> None:
         g.start = time.perf_counter()
 
-    add_guard(app, settings.web_token, settings.web_rate_limit, runtime.clock)
+    add_guard(app, runtime.token, settings.web_rate_limit, runtime.clock)
     v1 = Blueprint("v1", __name__, url_prefix="/api/v1")
     for add in (add_health, add_current, add_history, add_status):
         add(v1, runtime)

@@ -16,6 +16,7 @@ from common.ops import OpsServer
 from common.store import check_schema, make_engine
 from common.store.queries import Series
 from web_app import metrics
+from web_app.guard import TokenFile
 from web_app.live import Hub, KafkaReader
 from web_app.scorebook import ScoreBook
 from web_app.settings import WebSettings
@@ -46,12 +47,21 @@ class Runtime:
             },
             status=self._status,
         )
+        self._token_file = (
+            TokenFile(settings.web_token_file, self.clock) if settings.web_token_file else None
+        )
         metrics.streams.set_function(lambda: self.hub.streams)
         self._ops: OpsServer | None = None
 
     def series(self, symbol: str | None = None) -> Series:
         """Return the rows of a symbol, by default the first, of the feed that is shown."""
         return Series(self.settings.feed, symbol or self.settings.symbols[0])
+
+    def token(self) -> str | None:
+        """Return what a request must send, None where nothing."""
+        if self.settings.web_token is not None:
+            return self.settings.web_token
+        return self._token_file() if self._token_file else None
 
     def start(self) -> None:
         """Start the threads; raises `ConfigurationError` when the ops port is taken."""

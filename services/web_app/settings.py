@@ -8,6 +8,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from common.settings import Port, ServiceSettings
+from web_app.guard import TOKEN_LENGTH
 
 __all__ = ["REQUEST_THREADS", "WebSettings"]
 
@@ -25,7 +26,9 @@ class WebSettings(ServiceSettings):
     model_dir: Path | None = None
     frontend_dir: Path | None = None  # has node_modules/
     web_max_streams: Annotated[int, Field(ge=1, le=4096)] = 500
-    web_token: Annotated[str, Field(min_length=16)] | None = None  # asked of everyone, if set
+    # Asked of everyone, if one of them is there.
+    web_token: Annotated[str, Field(min_length=TOKEN_LENGTH)] | None = None
+    web_token_file: Path | None = None
     web_rate_limit: Annotated[float, Field(ge=0, le=100_000)] = (
         200.0  # requests/s of a client; 0: no
     )

@@ -19,6 +19,14 @@ WIDE = ViewportSize(width=1440, height=1000)
 NARROW = ViewportSize(width=390, height=844)
 NOTHING = "\N{EN DASH}"  # what stands where there is no number
 LOST = "Connection lost. What is shown is the last that came; reconnecting by itself."
+# The share of the bars within what is shown that have a price.
+COMPLETE = """(() => {
+  const { time, columns } = page.market.bars, { min, max } = page.span();
+  const last = Math.min(max, page.market.now - 2);
+  const rows = time.map((at, i) => [at, columns.close[i]]).filter(([at]) => at >= min && at < last);
+  const priced = rows.filter(([, close]) => close != null).length;
+  return priced / Math.floor((last - min) / page.market.window.step);
+})()"""
 CHARTS = ("price", "track", "error", "histogram", "coverage")
 
 
@@ -225,6 +233,113 @@ def test_dragging_zooms_and_the_link_reproduces_it(
     assert state(copy, "page.view.horizon") == 30
     expect(copy.locator("#zone")).to_have_text("UTC")
     expect(copy.locator("#kinds [aria-pressed=true]")).to_have_text("Candles")
+
+
+def test_older_data_come_while_panning_and_finer_ones_while_zooming(
+    context: BrowserContext, live: WebProcess
+) -> None:
+    watched = show(context, live, "?range=5m&horizon=10")
+    page = watched.page
+    begin = state(page, "page.market.window.start")
+    for _ in range(4):
+        page.locator("#pan-left").click()
+    page.wait_for_function("begin => page.market.window.start < begin - 200", arg=begin)
+    assert state(page, COMPLETE) >= 0.98
+    assert state(page, "page.market.track.columns.actual.some(each => each != null)")
+    page.locator("#follow").click()
+    page.wait_for_function("() => page.zoom === null && page.market.window.live")
+    page.locator("#ranges button", has_text="24h").click()
+    page.wait_for_function("() => page.market.window.step === 60")
+    page.evaluate("document.activeElement.blur()")
+    for _ in range(8):
+        page.keyboard.press("+")
+    page.wait_for_function("() => page.market.window.step === 1")
+    assert state(page, COMPLETE) >= 0.9
+    before = page.locator("#price").inner_text()
+    expect(page.locator("#price")).not_to_have_text(before)  # live all the while
+    assert watched.complaints == []
+
+
+def test_the_crosshair_moves_by_keyboard_and_is_said(
+    context: BrowserContext, live: WebProcess
+) -> None:
+    page = show(context, live, "?range=5m&kind=candles&zone=utc").page
+    page.locator("#pause").click()
+    page.locator("#price-chart").focus()
+    page.keyboard.press(",")
+    first = page.locator("#spoken").inner_text()
+    page.keyboard.press(",")
+    second = page.locator("#spoken").inner_text()
+    assert first != second
+    assert page.locator("#price-chart .tag-x").inner_text()[:5] in second
+    for _ in range(80):
+        page.keyboard.press(",")
+    assert " V " in page.locator("#spoken").inner_text()  # of a candle, with what was traded
+
+
+def test_the_charts_point_at_the_same_moment(context: BrowserContext, live: WebProcess) -> None:
+    page = show(context, live, "?range=5m&horizon=5").page
+    page.locator("#pause").click()
+    box = page.locator("#price-chart .u-over").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + 50)
+    expect(page.locator("#track-readout")).to_contain_text(":")
+    shown = [page.locator(f"#{name}-readout").inner_text()[:8] for name in ("price", "track")]
+    seconds = [sum(int(part) * 60**i for i, part in enumerate(t.split(":")[::-1])) for t in shown]
+    assert abs(seconds[0] - seconds[1]) <= 1
+    assert page.locator("#price-chart .tag-y").inner_text().count(",") == 1
+
+
+def test_another_symbol_leaves_nothing_of_the_first(context: BrowserContext, stage: Stage) -> None:
+    with stage.market(), stage.web(SYMBOLS="BTC-USD,ETH-USD").start() as web:
+        page = show(context, web).page
+        page.locator("#symbol").select_option("ETH-USD")
+        expect(page.locator("#price")).to_have_text(NOTHING)
+        expect(page.locator("#forecast")).to_have_text(NOTHING)
+        expect(page.locator("#price-chart .empty")).to_be_visible()
+        keep(page, "cold-start")
+
+
+def test_a_paused_page_holds_still_and_catches_up(
+    context: BrowserContext, live: WebProcess
+) -> None:
+    page = show(context, live).page
+    page.locator("#pause").click()
+    expect(page.locator("#pause")).to_have_text("Paused")
+    still = page.locator("#price").inner_text()
+    page.wait_for_timeout(3_000)
+    assert page.locator("#price").inner_text() == still
+    keep(page, "paused")
+    page.locator("#pause").click()
+    expect(page.locator("#price")).not_to_have_text(still)
+
+
+def test_the_token_is_asked_for_once_and_forgotten_with_the_tab(
+    context: BrowserContext, stage: Stage, frontend: Path
+) -> None:
+    token = "a-token-of-some-length"
+    with stage.market(), stage.web(WEB_TOKEN=token).start() as web:
+        page = watch(context).page
+        page.goto(web.url)
+        dialog = page.locator("#access")
+        expect(dialog).to_be_visible()
+        keep(page, "token")
+        page.keyboard.type("a-wrong-token-of-length")
+        page.keyboard.press("Enter")
+        expect(dialog.locator("[role=alert]")).to_have_text("That token was refused.")
+        page.keyboard.type(token)
+        page.keyboard.press("Enter")
+        expect(page.locator("#connection")).to_contain_text("Live", timeout=30_000)
+        expect(page.locator("#price")).not_to_have_text(NOTHING)
+        page.reload()
+        expect(page.locator("#connection")).to_contain_text("Live", timeout=30_000)
+        expect(dialog).to_be_hidden()
+        assert token not in page.url
+        assert state(page, "document.cookie + JSON.stringify(localStorage)") == "{}"
+        other = watch(context).page
+        other.goto(f"{web.url}/api/docs")
+        expect(other.locator("#access")).to_be_visible()
+        assert token not in web.log
 
 
 @pytest.mark.parametrize("range_name", ["1m", "5m", "1h", "4h", "24h", "7d", "all"])

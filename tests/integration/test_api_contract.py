@@ -19,7 +19,7 @@ pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
 HISTORY_S = 240
-EXAMPLES = 430  # of each operation
+EXAMPLES = 460  # of each operation
 CASES = 5_000
 # Its answer has no end; tests/unit/web_app asks it the same kinds of questions.
 ENDLESS = "/api/v1/stream"

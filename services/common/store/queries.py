@@ -32,6 +32,7 @@ __all__ = [
     "Page",
     "Series",
     "count_ticks",
+    "first_bar_time",
     "first_tick_time",
     "latest_prediction",
     "latest_score_time",
@@ -96,6 +97,17 @@ def first_tick_time(connection: Connection, series: Series) -> int | None:
     oldest: int | None = connection.scalar(
         select(func.min(ticks.c.sequence)).where(
             ticks.c.feed == series.feed, ticks.c.symbol == series.symbol
+        )
+    )
+    return oldest
+
+
+def first_bar_time(connection: Connection, series: Series) -> int | None:
+    """Return the start of the oldest hour that is kept."""
+    table = BARS[max(BARS)]
+    oldest: int | None = connection.scalar(
+        select(func.min(table.c.start)).where(
+            table.c.feed == series.feed, table.c.symbol == series.symbol
         )
     )
     return oldest

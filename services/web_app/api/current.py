@@ -95,7 +95,8 @@ def add_current(api: Blueprint, runtime: Runtime) -> None:
         query = read_query(ScoreSeriesQuery)
         step = timedelta(seconds=query.step_s)
         now = runtime.clock.now()
-        start, end = bounds(query.start, query.end, now, 60 * step, min(_MAX_STEPS * step, _DAY))
+        longest = min(_MAX_STEPS * step, _DAY)
+        start, end = bounds(query.start, query.end, now, min(60 * step, longest), longest)
         horizon = query.horizon_s
         steps = _steps(runtime, series(query.symbol), horizon, start, end, query.step_s * _US)
         columns = _series_columns([(time / _US, summarise(sums)) for time, sums in steps])
@@ -145,10 +146,12 @@ def _series_columns(points: list[tuple[float, Summary]]) -> dict[str, list[Any]]
 
 def _symbol(connection: Connection, own: queries.Series) -> dict[str, Any]:
     first = queries.first_tick_time(connection, own)
+    bar = queries.first_bar_time(connection, own)
     last = queries.latest_tick(connection, own)
     return {
         "symbol": own.symbol,
         "first_tick": None if first is None else from_micros(first),
+        "first_bar": None if bar is None else from_micros(bar),
         "last_tick": None if last is None else from_micros(last.sequence),
         "horizons_s": list(HORIZONS_S),
     }

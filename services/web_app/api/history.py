@@ -28,7 +28,17 @@ _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
 _MAX_BARS = 4_000
 _USUAL_BARS = 600
-INTERVALS = {"1s": 1, "5s": 5, "15s": 15, "1m": 60, "5m": 300, "15m": 900, "1h": 3_600}
+INTERVALS = {
+    "1s": 1,
+    "5s": 5,
+    "15s": 15,
+    "1m": 60,
+    "5m": 300,
+    "15m": 900,
+    "1h": 3_600,
+    "4h": 14_400,
+    "1d": 86_400,
+}
 
 Limit = Annotated[int, msgspec.Meta(ge=1, le=5_000)]
 Layout = Literal["items", "columns"]
@@ -43,7 +53,7 @@ class TicksQuery(RangeQuery):
 class BarsQuery(RangeQuery):
     """Bars of one width, at most 4,000 of them; ``columns`` is the compact form for charts."""
 
-    interval: Literal["1s", "5s", "15s", "1m", "5m", "15m", "1h"] = "1m"
+    interval: Literal["1s", "5s", "15s", "1m", "5m", "15m", "1h", "4h", "1d"] = "1m"
     limit: Annotated[int, msgspec.Meta(ge=1, le=_MAX_BARS)] = _MAX_BARS
     layout: Layout = "items"
 

@@ -27,6 +27,7 @@ from web_app.api.schemas import (
     TicksAnswer,
 )
 from web_app.api.stream import StreamQuery
+from web_app.guard import OPEN
 from web_app.registry import ModelsAnswer
 from web_app.runtime import Runtime
 
@@ -94,11 +95,13 @@ OPERATIONS = (
 
 def add_openapi(api: Blueprint, runtime: Runtime) -> None:
     """Add the route to ``api``."""
-    document = msgspec.json.encode(make_document(secured=bool(runtime.settings.web_token)))
+    documents = {
+        secured: msgspec.json.encode(make_document(secured=secured)) for secured in (False, True)
+    }
 
     @api.get("/openapi.json")
     def openapi() -> Response:
-        return json_answer(document)
+        return json_answer(documents[runtime.token() is not None])
 
 
 def make_document(*, secured: bool = False) -> dict[str, Any]:
@@ -125,6 +128,14 @@ def make_document(*, secured: bool = False) -> dict[str, Any]:
     if secured:
         document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         document["security"] = [{"token": []}]
+        for path, item in paths.items():
+            if path in OPEN:
+                item["get"]["security"] = []
+            else:
+                item["get"]["responses"]["401"] = {
+                    "description": "No token, or a wrong one",
+                    "content": {_PROBLEM: {"schema": schemas[-1]}},
+                }
     return document
 
 

@@ -65,6 +65,7 @@ class StatusAnswer(HealthAnswer, frozen=True, kw_only=True):
 
     exchange: str | None
     forecaster_lag: int | None
+    web_lag: int | None
     max_streams: int
     symbols: list[str]
     ticks_kept: int | None
@@ -72,10 +73,11 @@ class StatusAnswer(HealthAnswer, frozen=True, kw_only=True):
 
 
 class SymbolItem(msgspec.Struct, frozen=True):
-    """What is kept of one symbol."""
+    """What is kept of one symbol; bars are kept for good, ticks for a while."""
 
     symbol: str
     first_tick: datetime | None
+    first_bar: datetime | None
     last_tick: datetime | None
     horizons_s: list[int]
 

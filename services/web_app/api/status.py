@@ -29,6 +29,7 @@ def add_status(api: Blueprint, runtime: Runtime) -> None:
         body = describe_health(runtime) | {
             "exchange": tick.venue if tick else None,
             "forecaster_lag": _forecaster_lag(runtime),
+            "web_lag": runtime.reader.lag(),
             "max_streams": runtime.settings.web_max_streams,
             "symbols": list(runtime.settings.symbols),
             "ticks_kept": ticks,

@@ -93,6 +93,12 @@ class KafkaReader:
         """Return what is wrong with Kafka, for people, or None."""
         return self._fault
 
+    def lag(self) -> int | None:
+        """Return how many messages of the topics are not read yet, as of the last probe."""
+        if self._fault is not None or not self.ends:
+            return None
+        return sum(max(0, end - self._positions.get(p, end)) for p, end in self.ends.items())
+
     def _run(self) -> None:
         pause = _RETRY_S[0]
         while not self._stop.is_set():

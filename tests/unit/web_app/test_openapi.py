@@ -1,6 +1,8 @@
 """The document says what the routes do, and the routes do what it says."""
 
 from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
@@ -119,28 +121,70 @@ def test_the_horizons_of_queries_are_those_that_are_forecast() -> None:
     assert get_args(Horizon) == HORIZONS_S
 
 
+TOKEN = "a-token-of-some-length"
+
+
 def test_the_token_is_asked_of_everyone_but_monitors(
     make_runtime: Callable[..., Runtime],
 ) -> None:
-    client = create_app(make_runtime(web_token="a-token-of-some-length")).test_client()
+    client = create_app(make_runtime(web_token=TOKEN)).test_client()
     refused = client.get("/api/v1/latest")
     assert refused.status_code == 401
     assert "Bearer" in msgspec.json.decode(refused.data, type=Problem).detail
-    assert "Basic" in refused.headers["WWW-Authenticate"]
-    assert client.get("/").status_code == 401
-    wrong = client.get("/api/v1/latest", headers={"Authorization": "Bearer another"})
-    assert wrong.status_code == 401
-    bearer = {"Authorization": "Bearer a-token-of-some-length"}
+    # "Basic" would bring up the browser's own question, over that of the page.
+    assert refused.headers["WWW-Authenticate"].startswith("Bearer")
+    for path in ("/api/v1/stream", "/api/v1/openapi.json", "/api/data", "/api/v1/export"):
+        assert client.get(path).status_code == 401
+    for sent in ("another", "", TOKEN[:-1], TOKEN + "x", "\u20bf" * 20):
+        headers = {"Authorization": f"Bearer {sent}"}
+        assert client.get("/api/v1/latest", headers=headers).status_code == 401
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
     assert client.get("/api/v1/latest", headers=bearer).status_code == 200
-    assert client.get("/api/v1/latest", auth=("", "a-token-of-some-length")).status_code == 200
+    assert client.get("/api/v1/latest", auth=("", TOKEN)).status_code == 200
+    assert client.get(f"/api/v1/latest?token={TOKEN}").status_code == 401
     assert client.get("/api/health").status_code == 200
+    document = msgspec.json.decode(client.get("/api/v1/openapi.json", headers=bearer).data)
+    assert document["security"] == [{"token": []}]
+    assert document["paths"]["/api/health"]["get"]["security"] == []
+    assert "401" in document["paths"]["/api/v1/latest"]["get"]["responses"]
+
+
+def test_the_page_itself_is_open_for_it_asks_for_the_token(
+    make_runtime: Callable[..., Runtime],
+) -> None:
+    client = create_app(make_runtime(web_token=TOKEN)).test_client()
+    assert client.get("/").status_code == 503  # no charting library here, and no question
+    for path in ("/api/docs", "/static/app/app.css", "/favicon.ico"):
+        assert client.get(path).status_code == 200
+
+
+def test_a_token_file_may_come_change_and_go(
+    make_runtime: Callable[..., Runtime], tmp_path: Path, clock: Any
+) -> None:
+    file = tmp_path / "token"
+    client = create_app(make_runtime(web_token_file=file)).test_client()
+
+    def status(token: str = "") -> int:
+        clock.moment += timedelta(seconds=2)
+        headers = {"Authorization": f"Bearer {token}"}
+        return client.get("/api/v1/models", headers=headers).status_code
+
+    assert status() == 200
+    file.write_text(f"{TOKEN}\n")
+    assert (status(), status(TOKEN)) == (401, 200)
+    file.write_text("another-token-of-some-length")
+    assert status(TOKEN) == 401
+    file.write_text("short")
+    assert (status("short"), status()) == (503, 503)
+    file.write_bytes(b"\xff" * 20)
+    assert status() == 503
+    file.unlink()
+    assert status() == 200
 
 
 def test_a_client_that_asks_too_often_is_told_when_to_come_back(
     make_runtime: Callable[..., Runtime], clock: Any
 ) -> None:
-    from datetime import timedelta
-
     client = create_app(make_runtime(web_rate_limit=2)).test_client()
     answers = [client.get("/api/v1/models").status_code for _ in range(12)]
     assert answers == [200] * 10 + [429] * 2

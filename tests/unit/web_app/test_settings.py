@@ -34,3 +34,13 @@ def test_the_library_is_looked_for_where_it_was_put(
 ) -> None:
     settings = load(monkeypatch, FRONTEND_DIR=str(tmp_path))
     assert settings.vendor_dir == tmp_path / "node_modules"
+
+
+def test_no_message_repeats_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load(monkeypatch, WEB_TOKEN="too-short", DATABASE_URL="mysql://user:hidden@host/db")
+    text = str(caught.value)
+    assert "WEB_TOKEN: " in text
+    assert "16 characters" in text
+    assert "too-short" not in text
+    assert "hidden" not in text

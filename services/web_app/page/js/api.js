@@ -1,9 +1,10 @@
 // Requests for history.
+import { ask } from "./access.js";
 
 /** @template T @param {string} path @param {Record<string, string | number>} query @returns {Promise<T>} */
 export async function get(path, query = {}) {
   const text = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)]));
-  const answer = await fetch(`/api/v1/${path}?${text}`, { headers: { Accept: "application/json" } });
+  const answer = await ask(`/api/v1/${path}?${text}`, { headers: { Accept: "application/json" } });
   const body = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Error(body.detail ?? `${path}: status ${answer.status}`);
   return body;

@@ -1,4 +1,5 @@
 // The OpenAPI document as a page: operations with their parameters, and a try of each.
+import { ask } from "./access.js";
 import { byId, make } from "./panels.js";
 
 /** @param {any} schema @returns {string} */
@@ -62,7 +63,7 @@ function section(path, operation) {
     const given = [...new FormData(form)].filter(([, value]) => value !== "");
     const query = new URLSearchParams(given.map(([name, value]) => [name, String(value)]));
     const address = query.size ? `${path}?${query}` : path;
-    const answer = await fetch(address);
+    const answer = await ask(address);
     const text = await answer.text();
     output.hidden = false;
     output.textContent = `GET ${address}\n${answer.status} ${answer.statusText}\n\n${text.slice(0, 4000)}`;
@@ -71,7 +72,7 @@ function section(path, operation) {
   return panel;
 }
 
-const answer = await fetch("/api/v1/openapi.json");
+const answer = await ask("/api/v1/openapi.json");
 const specification = await answer.json();
 byId("title").textContent = `${specification.info.title} API`;
 byId("about").textContent = `${specification.info.description} Errors are problem documents that say what to type instead. Times are RFC 3339 with a zone; pages are walked by cursor.`;

@@ -21,8 +21,8 @@ export function rowsOf(market, span) {
   };
   const { bars, track } = market;
   bars.time.forEach((time, i) => {
-    const { open, high, low, close, mid } = bars.columns;
-    put(time, { open: open[i], high: high[i], low: low[i], close: close[i], mid: mid[i] });
+    const { open, high, low, close, mid, volume } = bars.columns;
+    put(time, { open: open[i], high: high[i], low: low[i], close: close[i], mid: mid[i], volume: volume[i] });
   });
   track.time.forEach((time, i) => {
     const { lower, median, upper, actual, error } = track.columns;
@@ -31,7 +31,7 @@ export function rowsOf(market, span) {
   return [...rows.entries()].sort(([a], [b]) => a - b).map(([, row]) => row);
 }
 
-const COLUMNS = ["time", "open", "high", "low", "close", "mid", "forecast_10", "forecast_50", "forecast_90", "actual", "error"];
+const COLUMNS = ["time", "open", "high", "low", "close", "mid", "volume", "forecast_10", "forecast_50", "forecast_90", "actual", "error"];
 
 /** @param {"csv" | "json" | "png"} kind @param {import("./market.js").Market} market @param {View} view
  * @param {{min: number, max: number}} span @param {HTMLCanvasElement | undefined} canvas @param {string} caption */

@@ -46,10 +46,14 @@ export const signedPercent = (share) => (share == null ? "–" : `${signed(100 *
 
 /** @param {number} seconds */
 export function duration(seconds) {
-  if (seconds < 60) return `${seconds} s`;
-  if (seconds < 3600) return `${seconds / 60} min`;
-  return `${seconds / 3600} h`;
+  if (seconds < 60) return `${tenths(seconds)} s`;
+  if (seconds < 3600) return `${tenths(seconds / 60)} min`;
+  if (seconds < 86400) return `${tenths(seconds / 3600)} h`;
+  return `${tenths(seconds / 86400)} d`;
 }
+
+/** At most one digit after the point. @param {number} value */
+const tenths = (value) => String(Math.round(value * 10) / 10);
 
 /** @param {number | null | undefined} seconds */
 export function age(seconds) {

@@ -8,23 +8,27 @@ import { TrackChart } from "./charts/track.js";
 import { exportView } from "./export.js";
 import * as format from "./format.js";
 import { Market, seconds } from "./market.js";
-import { byId, make, predictionOf, showAhead, showForecast, showList, showPrice, showScoreboard, showScoreCards, write } from "./panels.js";
+import { blank, byId, make, predictionOf, showAhead, showForecast, showList, showPrice, showScoreboard, showScoreCards, write } from "./panels.js";
 import { StreamClient } from "./stream.js";
-import { HORIZONS, RANGES, rangeOf, readView, writeView } from "./view.js";
+import { HORIZONS, RANGES, rangeOf, readView, resolutionOf, writeView } from "./view.js";
 
 const REPLAY_S = 180; // what the store may not have yet, and what happens while the history loads
 const SCORES_MS = 5_000;
-const SLOW_MS = 15_000;
-const MODEL_NOTES = 60;
+const STATUS_MS = 5_000;
+const MODEL_MS = 15_000;
+const LATENCIES = 60;
+const SETTLE_MS = 120; // the reader has stopped moving
+const LEAST_S = 5; // that can be shown
+const MOST_BARS = 3_990; // of one request
 
 class Page {
   view = readView();
   banners = new Banners();
   stream = new StreamClient();
-  market = new Market(this.view);
+  /** @type {Market | null} */ next = null; // being loaded: it takes the place of the one that is shown
   paused = false;
   /** @type {{min: number, max: number} | null} */ zoom = null;
-  /** @type {{symbol: string, first_tick: string | null}[]} */ symbols = [];
+  /** @type {{symbol: string, first_tick: string | null, first_bar: string | null}[]} */ symbols = [];
   /** @type {Health | null} */ health = null;
   /** @type {number[]} */ latencies = [];
   clockOffset = 0; // seconds that the server's clock is ahead of ours
@@ -33,6 +37,7 @@ class Page {
   #scored = true; // something came that the charts of the past show
   #openedAt = 0;
   #loading = 0;
+  #moved = 0;
 
   constructor() {
     const { view } = this;
@@ -43,6 +48,7 @@ class Page {
     this.coverage = new CoverageChart(byId("coverage-chart"), byId("coverage-readout"), view);
     this.charts = [this.price, this.track, this.errors, this.histogram, this.coverage];
     if (view.from !== null && view.to !== null) this.zoom = { min: view.from, max: view.to };
+    this.market = new Market(view, this.#window());
   }
 
   async start() {
@@ -58,7 +64,8 @@ class Page {
     await this.reload();
     this.#every(1_000, () => this.#tickAge());
     this.#every(SCORES_MS, () => this.#scores());
-    this.#every(SLOW_MS, () => this.#slow());
+    this.#every(STATUS_MS, () => this.#status());
+    this.#every(MODEL_MS, () => this.#models());
   }
 
   /** @template T @param {() => Promise<T>} ask @returns {Promise<T>} */
@@ -81,33 +88,65 @@ class Page {
     setInterval(() => document.visibilityState === "visible" && action(), every);
   }
 
-  /** Load the history of the view; events go on into the new state meanwhile. */
+  get now() {
+    return Date.now() / 1000 + this.clockOffset;
+  }
+
+  /** Seconds since the epoch of the oldest that is kept. */
+  get first() {
+    const known = this.symbols?.find((each) => each.symbol === this.view.symbol);
+    const times = [known?.first_bar, known?.first_tick].filter((time) => time != null);
+    return times.length ? Math.min(...times.map((time) => seconds(/** @type {string} */ (time)))) : this.now;
+  }
+
+  /** What has to be loaded for what is shown: all of it, and where there is room some of each side.
+   * @returns {import("./market.js").Window} */
+  #window() {
+    const { now } = this;
+    const shown = this.zoom ? this.zoom.max - this.zoom.min : rangeOf(this.view) || Math.max(3600, now - this.first);
+    const resolution = resolutionOf(shown);
+    if (!this.zoom) return { start: now - shown, end: now, live: true, shown, ...resolution };
+    const room = Math.max(0, Math.min(shown / 2, (MOST_BARS * resolution.step - shown) / 2));
+    const end = Math.min(now, this.zoom.max + room);
+    const start = Math.min(this.zoom.min - room, end - 60);
+    return { start, end, live: end > now - 1, shown, ...resolution };
+  }
+
+  /** Whether what is loaded is enough for what is shown. */
+  #covered() {
+    const { window } = this.next ?? this.market;
+    const wanted = this.#window();
+    const begins = window.start <= Math.max(this.zoom?.min ?? wanted.start, this.first) + window.step;
+    return window.step === wanted.step && begins && (window.live || (this.zoom !== null && this.zoom.max <= window.end));
+  }
+
+  /** Load the history of the view; what was loaded before is shown until then. */
   async reload() {
     const load = ++this.#loading;
-    const market = new Market(this.view);
-    market.tick = this.market.view.symbol === this.view.symbol ? this.market.tick : null;
-    market.prediction = market.tick ? this.market.prediction : null;
-    this.market = market;
     this.#labels();
     writeView(this.view);
-    const first = this.symbols.find((each) => each.symbol === this.view.symbol)?.first_tick;
-    const now = Date.now() / 1000 + this.clockOffset;
     await this.#retry(async () => {
       if (load !== this.#loading) return;
-      const [latest] = await Promise.all([
-        get("latest", { symbol: this.view.symbol }),
-        market.load(this.zoom ? Math.max(now, this.zoom.max) : now, first ? seconds(first) : null),
-      ]);
+      const market = new Market(this.view, this.#window());
+      this.next = market; // events that come meanwhile are for both
+      const [latest] = await Promise.all([get("latest", { symbol: this.view.symbol }), market.load()]);
+      if (load !== this.#loading) return;
       const { tick } = /** @type {any} */ (latest);
-      if (tick) this.#tick(tick);
+      if (tick) market.addTick(tick);
       const prediction = predictionOf(latest);
       if (prediction) market.addPrediction(prediction);
+      this.market = market;
+      this.next = null;
     });
-    if (load === this.#loading) {
-      this.#scored = true;
-      this.#draw();
-      this.#scores();
-    }
+    if (load !== this.#loading) return;
+    this.#force();
+    this.#scores();
+  }
+
+  /** Load what the reader moved to, when the moving is over. */
+  #catchUp() {
+    clearTimeout(this.#moved);
+    this.#moved = setTimeout(() => this.#covered() || this.reload(), SETTLE_MS);
   }
 
   #listen() {
@@ -115,6 +154,7 @@ class Page {
       this.stream.addEventListener(name, (event) => action(/** @type {CustomEvent} */ (event).detail));
     on("tick", (tick) => this.#tick(tick));
     on("prediction", (prediction) => {
+      this.next?.addPrediction(prediction);
       this.market.addPrediction(prediction);
       this.#scored = true;
       this.#soon();
@@ -132,11 +172,12 @@ class Page {
   /** @param {Tick} tick */
   #tick(tick) {
     format.learnPrecision(tick.price);
+    this.next?.addTick(tick);
     const news = this.market.addTick(tick);
     if (!news) return;
-    const latency = Date.now() / 1000 + this.clockOffset - seconds(tick.receive_time);
+    const latency = this.now - seconds(tick.receive_time);
     // Not of what is sent again after a connection was made.
-    if (performance.now() - this.#openedAt > 2_000) this.latencies = [...this.latencies.slice(-MODEL_NOTES), Math.max(0, latency)];
+    if (performance.now() - this.#openedAt > 2_000) this.latencies = [...this.latencies.slice(1 - LATENCIES), Math.max(0, latency)];
     this.#soon();
   }
 
@@ -151,7 +192,7 @@ class Page {
 
   #tickAge() {
     const { tick } = this.market;
-    const age = tick ? Date.now() / 1000 + this.clockOffset - seconds(tick.receive_time) : (this.health?.last_tick_age_s ?? null);
+    const age = tick ? this.now - seconds(tick.receive_time) : (this.health?.last_tick_age_s ?? null);
     this.banners.state(this.stream.state, age);
   }
 
@@ -169,7 +210,7 @@ class Page {
   span() {
     if (this.zoom) return this.zoom;
     const { now } = this.market;
-    const length = rangeOf(this.view).seconds || Math.max(3600, now - (this.market.bars.time[0] ?? now));
+    const length = rangeOf(this.view) || Math.max(3600, now - (this.market.bars.time[0] ?? now));
     return { min: now - length, max: now + PriceChart.ahead(this.view) };
   }
 
@@ -219,33 +260,42 @@ class Page {
     }
   }
 
-  async #slow() {
+  async #status() {
     try {
-      const [status, models] = await Promise.all([get("status"), get("models")]);
-      this.#pipeline(status);
-      this.#model(models);
+      this.#pipeline(await get("status"));
       this.#describe();
+    } catch {
+      // The banner of the stream says that the server is away.
+    }
+  }
+
+  async #models() {
+    try {
+      this.#model(await get("models"));
     } catch {
       // As above.
     }
   }
 
-  /** @param {any} status */
+  /** Each service by what can be seen of its work. @param {any} status */
   #pipeline(status) {
     const sorted = this.latencies.toSorted((a, b) => a - b);
     const median = sorted[Math.floor(sorted.length / 2)];
-    const { components } = status;
+    const { kafka, store, ticks, predictions } = status.components;
+    const behind = (/** @type {number | null} */ lag) => (lag === null ? "–" : `${format.number(lag)} behind`);
+    const age = (/** @type {number | null} */ seconds) => (seconds === null ? "none yet" : `${format.age(seconds)} ago`);
     /** @type {[string, string, boolean?][]} */ const entries = [
       ["Exchange", status.exchange ?? "–"],
-      ["Newest tick", `${format.age(status.last_tick_age_s)} ago`, components.ticks.ready],
-      ["Newest forecast", `${format.age(status.last_prediction_age_s)} ago`, components.predictions.ready],
-      ["Kafka", components.kafka.detail, components.kafka.ready],
-      ["Forecaster's lag", status.forecaster_lag === null ? "–" : `${format.number(status.forecaster_lag)} ticks`],
-      ["Store", components.store.detail, components.store.ready],
+      ["data-collector", `tick ${age(status.last_tick_age_s)}`, ticks.ready],
+      ["Kafka", kafka.detail, kafka.ready],
+      ["bitcoin-forecast-app", `forecast ${age(status.last_prediction_age_s)}`, predictions.ready],
+      ["Its lag on Kafka", behind(status.forecaster_lag)],
+      ["Store", store.detail, store.ready],
+      ["Rows kept", status.ticks_kept === null ? "–" : `${format.number(status.ticks_kept)} ticks, ${format.number(status.store_bytes / 1e6)} MB`],
+      ["web-app", `${format.number(status.streams)} of ${format.number(status.max_streams)} viewers`, true],
+      ["Its lag on Kafka", behind(status.web_lag)],
       ["Tick to screen", median === undefined ? "–" : `${Math.round(1000 * median)} ms`],
       ["Drawing", `${this.drawTime.toFixed(1)} ms`],
-      ["Kept", status.ticks_kept === null ? "–" : `${format.number(status.ticks_kept)} ticks, ${format.number(status.store_bytes / 1e6)} MB`],
-      ["Viewers", format.number(status.streams)],
       ["Instance", status.instance],
     ];
     showList(byId("pipeline"), entries);
@@ -311,7 +361,7 @@ class Page {
     };
     choices("ranges", Object.keys(RANGES).map((range) => [range, range === "all" ? "All" : range]), (range) => {
       this.view.range = range;
-      this.#follow();
+      this.zoom = this.view.from = this.view.to = null;
       this.reload();
     });
     choices("horizons", HORIZONS.map((horizon) => [String(horizon), format.duration(horizon)]), (horizon) => {
@@ -340,7 +390,10 @@ class Page {
     }
     byId("symbol").addEventListener("change", (event) => {
       this.view.symbol = /** @type {HTMLSelectElement} */ (event.target).value;
-      this.#follow();
+      this.zoom = this.view.from = this.view.to = null;
+      this.market = new Market(this.view, this.#window()); // nothing of the other symbol stays
+      blank();
+      this.#force();
       this.stream.follow(this.view.symbol, REPLAY_S);
       this.reload();
     });
@@ -362,6 +415,7 @@ class Page {
     /** @type {Record<string, () => void>} */ const keys = {
       "+": () => this.#scale(0.5, 1), "=": () => this.#scale(0.5, 1), "-": () => this.#scale(2, 1),
       ArrowLeft: () => this.#pan(-0.1), ArrowRight: () => this.#pan(0.1), Home: () => this.#follow(),
+      ",": () => this.#inspect(-1), ".": () => this.#inspect(1),
       p: () => this.#pause(), f: () => this.#full(), u: () => this.#zone(), l: () => this.#link(),
     };
     const action = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
@@ -370,17 +424,24 @@ class Page {
     action();
   }
 
+  /** The crosshair by keyboard; what it shows is said. @param {1 | -1} direction */
+  #inspect(direction) {
+    const chart = this.charts.find((each) => each.element === document.activeElement) ?? this.price;
+    if (chart.step(direction)) byId("spoken").textContent = chart.readout.textContent;
+  }
+
   /** @param {{min: number, max: number}} span */
   #zoomTo(span) {
-    const first = this.market.bars.time[0] ?? span.min;
+    const { first } = this;
     const last = this.market.now + 300;
-    const width = Math.min(Math.max(span.max - span.min, 5 * this.market.bars.step), last - first);
-    const min = Math.min(Math.max(span.min, first), last - width);
+    const width = Math.min(Math.max(span.max - span.min, LEAST_S), Math.max(last - first, 2 * LEAST_S));
+    const min = Math.min(Math.max(span.min, first - width / 10), last - width);
     this.zoom = { min, max: min + width };
     [this.view.from, this.view.to] = [this.zoom.min, this.zoom.max];
     this.#labels();
     writeView(this.view);
     this.#force();
+    this.#catchUp();
   }
 
   /** @param {number} share of the width, positive is later */
@@ -403,6 +464,7 @@ class Page {
     this.#labels();
     writeView(this.view);
     this.#force();
+    this.#catchUp();
   }
 
   /** Draw though paused: the reader moved. */

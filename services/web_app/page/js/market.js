@@ -1,13 +1,14 @@
 // The state behind the charts: history as loaded, then every event on top of it.
 import * as api from "./api.js";
 import { Grid } from "./grid.js";
-import { rangeOf } from "./view.js";
 
 const BAR = /** @type {const} */ (["open", "high", "low", "close", "mid", "volume"]);
 /** @typedef {"lower" | "median" | "upper" | "actual" | "error"} TrackName */
 const TRACK = /** @type {const} */ (["lower", "median", "upper", "actual", "error"]);
 const SCORE = /** @type {const} */ (["bias", "mae", "coverage_50", "coverage_80", "coverage_95", "n"]);
-const TRACK_POINTS = 600;
+const TRACK_POINTS = 600; // on the screen
+const DAY_S = 86_340; // forecasts and scores are served for at most a day
+const SEEN = 2_000; // ticks whose repeats are known
 
 /** @param {string} text */
 export const seconds = (text) => Date.parse(text) / 1000;
@@ -41,37 +42,40 @@ class Recent {
   }
 }
 
+/** The part of time that is loaded: `live` goes on with every event, the others are the past.
+ * @typedef {{ start: number, end: number, live: boolean, interval: string, step: number, shown: number }} Window */
+
 export class Market {
-  /** @param {View} view */
-  constructor(view) {
-    this.view = view;
-    const { step, seconds: span } = rangeOf(view);
-    const length = span || step * 2000;
-    const scored = Math.min(length, 86_400); // scores by step are served for a day
-    this.bars = new Grid(step, length, BAR);
-    this.trackStep = Math.max(1, Math.ceil(scored / TRACK_POINTS));
-    this.track = new Grid(this.trackStep, scored + view.horizon, TRACK);
-    this.scoreStep = Math.max(10, Math.ceil(scored / 120));
-    this.scores = new Grid(this.scoreStep, scored, SCORE);
+  /** @param {View} view @param {Window} window */
+  constructor(view, window) {
+    this.view = { ...view };
+    this.window = window;
+    const length = window.end - window.start;
+    const scored = Math.min(length, DAY_S);
+    const growth = window.live ? 1.5 : 1;
+    this.span = length * growth;
+    this.bars = new Grid(window.step, this.span, BAR);
+    this.trackStep = Math.max(1, Math.ceil(Math.min(window.shown, scored) / TRACK_POINTS));
+    this.track = new Grid(this.trackStep, scored * growth + view.horizon, TRACK);
+    this.scoreStep = Math.max(10, Math.ceil(Math.min(window.shown, scored) / 120));
+    this.scores = new Grid(this.scoreStep, scored * growth, SCORE);
     this.recent = new Recent(this.scoreStep);
-    this.span = length;
-    this.scored = scored;
+    this.scored = scored * growth;
     /** @type {Tick | null} */ this.tick = null;
     /** @type {Tick | null} */ this.before = null;
     /** @type {Prediction | null} */ this.prediction = null;
+    /** @type {Set<number>} */ this.counted = new Set();
   }
 
-  /** Load the history; events that came meanwhile are kept by their place in time.
-   * @param {number} now @param {number | null} first the oldest tick there is */
-  async load(now, first) {
-    const { interval, seconds: span, step } = rangeOf(this.view);
+  /** Load the history; events that came meanwhile are kept by their place in time. */
+  async load() {
+    const { start, end, interval } = this.window;
     const { symbol, horizon } = this.view;
-    const start = Math.floor(span ? now - span : Math.max(first ?? 0, now - step * 1990));
-    const day = Math.floor(now) - 86_340;
+    const scored = Math.max(start, Math.floor(end) - DAY_S);
     const [bars, predictions, scores] = await Promise.all([
-      api.bars(symbol, interval, start, now + 1),
-      api.predictions(symbol, horizon, this.trackStep, Math.max(day, start - horizon), now + 1),
-      api.scoreSeries(symbol, horizon, this.scoreStep, Math.max(day, start), now + 1),
+      api.bars(symbol, interval, Math.floor(start), end + 1),
+      api.predictions(symbol, horizon, this.trackStep, Math.max(Math.floor(end) - DAY_S, start - horizon), end + 1),
+      api.scoreSeries(symbol, horizon, this.scoreStep, scored, end + 1),
     ]);
     this.#mergeBars(bars);
     this.#mergePredictions(predictions);
@@ -151,10 +155,12 @@ export class Market {
     const value = Number(tick.price);
     const mid = tick.bid && tick.ask ? (Number(tick.bid) + Number(tick.ask)) / 2 : value;
     const at = tick.sequence / 1e6;
-    const row = this.bars.row(at);
-    const { high, low, open } = this.bars.columns;
     const news = !this.tick || tick.sequence > this.tick.sequence;
+    const row = this.window.live ? this.bars.row(at) : -1;
+    const { high, low, open, volume } = this.bars.columns;
     if (row >= 0) {
+      const traded = this.#count(tick);
+      if (traded !== null) this.bars.set(row, "volume", (volume[row] ?? 0) + traded);
       if (open[row] == null) this.bars.set(row, "open", value);
       this.bars.set(row, "high", Math.max(high[row] ?? value, value));
       this.bars.set(row, "low", Math.min(low[row] ?? value, value));
@@ -170,10 +176,19 @@ export class Market {
     return news;
   }
 
+  /** What was traded since the tick before; null where no venue told, and for a repeat. @param {Tick} tick */
+  #count(tick) {
+    if (tick.buy_volume == null || tick.sell_volume == null || this.counted.has(tick.sequence)) return null;
+    this.counted.add(tick.sequence);
+    if (this.counted.size > SEEN) this.counted.delete(/** @type {number} */ (this.counted.values().next().value));
+    return Number(tick.buy_volume) + Number(tick.sell_volume);
+  }
+
   /** @param {Prediction} prediction */
   addPrediction(prediction) {
     if (prediction.symbol !== this.view.symbol) return;
     if (!this.prediction || seconds(prediction.issue_time) > seconds(this.prediction.issue_time)) this.prediction = prediction;
+    if (!this.window.live) return;
     const chosen = prediction.horizons.find((each) => each.horizon_s === this.view.horizon);
     if (chosen) {
       const [, lower, , median, , upper] = chosen.quantiles;

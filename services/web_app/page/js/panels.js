@@ -28,6 +28,16 @@ function trend(element, change, text) {
   write(element, `${direction === "up" ? "▲ " : direction === "down" ? "▼ " : ""}${text}`);
 }
 
+/** Nothing is known yet of what is now asked for. */
+export function blank() {
+  for (const id of ["price", "price-change", "forecast", "forecast-change", "mae", "mae-rating", "confidence", "confidence-why"]) write(byId(id), "–");
+  for (const id of ["book", "forecast-band", "mae-why"]) write(byId(id), "");
+  for (const id of ["price-change", "forecast-change"]) byId(id).className = "";
+  for (const table of ["ahead", "scores"]) {
+    for (const cell of byId(table).querySelectorAll("tbody td")) write(cell, "–");
+  }
+}
+
 /** @param {import("./market.js").Market} market */
 export function showPrice(market) {
   const { tick, before } = market;

@@ -1,16 +1,8 @@
 // What is shown, kept in the address so that a link reproduces it.
 
-/** Seconds of each range, the bars it is drawn with, and the width of its candles. */
+/** Seconds of each range; `all` is what there is. */
 export const RANGES = /** @type {const} */ ({
-  "1m": { seconds: 60, interval: "1s", step: 1, candle: 5 },
-  "5m": { seconds: 300, interval: "1s", step: 1, candle: 5 },
-  "15m": { seconds: 900, interval: "1s", step: 1, candle: 15 },
-  "30m": { seconds: 1800, interval: "1s", step: 1, candle: 30 },
-  "1h": { seconds: 3600, interval: "1s", step: 1, candle: 60 },
-  "4h": { seconds: 14400, interval: "15s", step: 15, candle: 300 },
-  "24h": { seconds: 86400, interval: "1m", step: 60, candle: 900 },
-  "7d": { seconds: 604800, interval: "5m", step: 300, candle: 7200 },
-  all: { seconds: 0, interval: "1h", step: 3600, candle: 21600 },
+  "1m": 60, "5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "4h": 14400, "24h": 86400, "7d": 604800, all: 0,
 });
 export const HORIZONS = [1, 5, 10, 30, 60, 300];
 
@@ -46,5 +38,22 @@ export function writeView(view) {
   history.replaceState(null, "", `?${query}`);
 }
 
-/** @param {View} view */
+/** Seconds that the view's range is long, 0 for all. @param {View} view */
 export const rangeOf = (view) => RANGES[/** @type {keyof typeof RANGES} */ (view.range)];
+
+/** The bars that a width is drawn with: as narrow as about 2,000 of them allow. */
+const BARS = /** @type {const} */ ([
+  [3700, "1s", 1], [10800, "5s", 5], [28800, "15s", 15], [129600, "1m", 60], [700000, "5m", 300],
+  [7776000, "1h", 3600], [31536000, "4h", 14400], [Infinity, "1d", 86400],
+]);
+const CANDLES = [5, 15, 30, 60, 300, 900, 1800, 3600, 10800, 21600, 86400, 604800, 2592000];
+const CANDLES_SHOWN = 75;
+
+/** @param {number} width seconds @returns {{interval: string, step: number}} */
+export function resolutionOf(width) {
+  const [, interval, step] = BARS.find(([widest]) => width <= widest) ?? BARS[BARS.length - 1] ?? [0, "1d", 86400];
+  return { interval, step };
+}
+
+/** The width of a candle where this many seconds are shown with bars of `step`. @param {number} width @param {number} step */
+export const candleOf = (width, step) => CANDLES.find((each) => each >= width / CANDLES_SHOWN && each >= step) ?? 2592000;

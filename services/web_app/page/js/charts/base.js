@@ -13,12 +13,21 @@ export function faded(hex, alpha) {
   return `rgba(${value >> 16}, ${(value >> 8) & 255}, ${value & 255}, ${alpha})`;
 }
 
+/** @param {string} className */
+function label(className) {
+  const element = document.createElement("span");
+  element.className = className;
+  element.hidden = true;
+  return element;
+}
+
 const FONT = "12px system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
 
 /** One crosshair for all charts of time; what is dragged in one is no drag in the others.
  * @type {uPlot.Cursor.Sync} */
 export const TOGETHER = {
   key: "time",
+  scales: ["x", null], // by time: they do not all show the same part of it
   filters: { pub: (type) => type !== "mousedown" && type !== "mouseup", sub: () => true },
 };
 
@@ -27,8 +36,12 @@ export class Chart extends EventTarget {
   /** @type {uPlot | null} */ plot = null;
   /** @type {uPlot.AlignedData} */ data = [[]];
   /** @type {Span | null} */ span = null;
+  /** @type {(value: number) => string} */ atX = () => "";
+  /** @type {((value: number) => string) | null} */ atY = null;
   #visible = true;
   #stale = true;
+  #tagX = label("tag-x");
+  #tagY = label("tag-y");
 
   /** @param {HTMLElement} element @param {() => Partial<uPlot.Options>} describe made anew for each scheme */
   constructor(element, describe) {
@@ -87,6 +100,7 @@ export class Chart extends EventTarget {
     options.hooks.setCursor = [...(options.hooks.setCursor ?? []), (plot) => this.#hover(plot)];
     options.hooks.setSelect = [(plot) => this.#select(plot)];
     this.plot = new uPlot(options, this.data, this.element);
+    this.plot.over.append(this.#tagX, this.#tagY);
     this.#touch(this.plot.over);
   }
 
@@ -168,7 +182,37 @@ export class Chart extends EventTarget {
   /** @param {uPlot} plot */
   #hover(plot) {
     const index = plot.cursor.idx;
+    this.#tag(plot);
     this.#emit("hover", (plot.cursor.left ?? -1) < 0 || index == null ? null : index);
+  }
+
+  /** Where the crosshair is, on the axes: the value in the chart that is pointed at, the time in all. @param {uPlot} plot */
+  #tag(plot) {
+    const { left = -1, top = -1, event } = plot.cursor;
+    this.#tagX.hidden = this.#tagY.hidden = left < 0;
+    if (left < 0) return;
+    this.#tagX.textContent = this.atX(plot.posToVal(left, "x"));
+    this.#tagX.hidden = !this.#tagX.textContent;
+    this.#tagX.style.left = `${Math.min(Math.max(left, 40), plot.over.clientWidth - 40)}px`;
+    this.#tagY.hidden = !this.atY || !event || top < 0;
+    if (this.#tagY.hidden) return;
+    this.#tagY.textContent = this.atY?.(plot.posToVal(top, "y")) ?? "";
+    this.#tagY.style.top = `${top}px`;
+  }
+
+  /** Move the crosshair by keyboard to the next value that there is. @param {1 | -1} direction @returns {boolean} whether there was one */
+  step(direction) {
+    const { plot } = this;
+    if (!plot) return false;
+    const [times = []] = this.data;
+    const { min, max } = this.span ?? { min: 0, max: 0 };
+    const shown = (/** @type {number} */ i) => (times[i] ?? 0) >= min && (times[i] ?? 0) <= max && this.data.some((column, n) => n > 0 && column?.[i] != null);
+    const hovering = (plot.cursor.left ?? -1) >= 0;
+    let index = hovering ? (plot.cursor.idx ?? 0) + direction : direction > 0 ? 0 : times.length - 1;
+    while (index >= 0 && index < times.length && !shown(index)) index += direction;
+    if (index < 0 || index >= times.length) return false;
+    plot.setCursor({ left: plot.valToPos(times[index] ?? 0, "x"), top: plot.over.clientHeight / 2 }, true);
+    return true;
   }
 
   /** @param {string} name @param {unknown} detail */

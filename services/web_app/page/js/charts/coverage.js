@@ -24,6 +24,8 @@ export class CoverageChart extends Chart {
     super(element, () => this.#options());
     this.readout = readout;
     this.view = view;
+    this.atX = (/** @type {number} */ at) => format.time(at, view.zone);
+    this.atY = (/** @type {number} */ value) => format.percent(value, 0);
     this.window = 0;
     this.addEventListener("hover", (event) => this.#describeAt(/** @type {CustomEvent} */ (event).detail));
   }
@@ -45,7 +47,7 @@ export class CoverageChart extends Chart {
       axes: [timeAxis(() => this.view.zone), valueAxis((value) => format.percent(value, 0), 54)],
       series: [{}, ...LEVELS.map(([, name]) => ({ stroke: colour(name), width: 1.75, points: { show: false }, spanGaps: true }))],
       cursor: { sync: TOGETHER },
-      hooks: { drawClear: [(plot) => { for (const [, name, promise] of LEVELS) rule(plot, "y", promise, colour(name), [3, 4]); }] },
+      hooks: { drawAxes: [(plot) => { for (const [, name, promise] of LEVELS) rule(plot, "y", promise, colour(name), [3, 4]); }] },
     };
   }
 

@@ -41,6 +41,8 @@ export class ErrorChart extends Chart {
     super(element, () => this.#options());
     this.readout = readout;
     this.view = view;
+    this.atX = (/** @type {number} */ at) => format.time(at, view.zone);
+    this.atY = (/** @type {number} */ value) => format.signed(value);
     this.addEventListener("hover", (event) => this.#describeAt(/** @type {CustomEvent} */ (event).detail));
   }
 

@@ -1,9 +1,11 @@
 // The price, as a line or candles, and the forecast as a fan ahead of now.
 import * as format from "../format.js";
 import { seconds } from "../market.js";
-import { rangeOf } from "../view.js";
+import { candleOf, rangeOf } from "../view.js";
 import { Chart, TOGETHER, colour, faded, holes, rule, tag, timeAxis, valueAxis } from "./base.js";
 
+/** @typedef {{time: number, open: number, high: number, low: number, close: number, volume: number}} Candle */
+const VOLUME_SHARE = 0.16; // of the height
 const QUANTILES = 7;
 const FAN_FIRST = 4; // 0 time, 1 mid, 2 high, 3 low
 const OFFSETS = [0, 0.5, 1, 2, 3, 4, 5, 7, 10, 13, 16, 20, 25, 30, 37, 45, 52, 60, 75, 90, 110, 130, 150, 180, 210, 240, 270, 300];
@@ -30,14 +32,17 @@ export class PriceChart extends Chart {
     super(element, () => this.#options());
     this.readout = readout;
     this.view = view;
+    this.atX = (/** @type {number} */ at) => format.time(at, view.zone);
+    this.atY = format.price;
     /** @type {import("../market.js").Market | null} */ this.market = null;
-    /** @type {{time: number, open: number, high: number, low: number, close: number}[]} */ this.candles = [];
+    /** @type {Candle[]} */ this.candles = [];
+    this.candle = 60; // seconds of each
     this.addEventListener("hover", (event) => this.#describeAt(/** @type {CustomEvent} */ (event).detail));
   }
 
   /** Seconds that the fan reaches ahead of now on this range. @param {View} view */
   static ahead(view) {
-    const { seconds: span } = rangeOf(view);
+    const span = rangeOf(view);
     return Math.min(300, Math.max(view.horizon, (span || 86400) * 0.25), (span || 1e9) * 0.5);
   }
 
@@ -53,7 +58,8 @@ export class PriceChart extends Chart {
       ...[columns.mid, columns.high, columns.low].map(pad),
       ...Array.from({ length: QUANTILES }, (_, q) => empty.concat(fan.map((point) => point.values[q] ?? null))),
     ];
-    this.candles = this.view.kind === "candles" ? this.#group(market) : [];
+    this.candle = candleOf(span.max - span.min, market.window.step);
+    this.candles = this.#group(market);
     this.show(/** @type {uPlot.AlignedData} */ (data), span, time.length ? "" : "Waiting for the first tick");
     if (!this.plot?.cursor.left || this.plot.cursor.left < 0) this.#describeAt(null);
   }
@@ -65,26 +71,28 @@ export class PriceChart extends Chart {
     const issued = seconds(prediction.issue_time);
     const start = Math.max(issued, market.bars.time.at(-1) ?? 0);
     const reach = PriceChart.ahead(this.view);
-    return OFFSETS.filter((offset) => offset <= reach)
+    return [...OFFSETS.filter((offset) => offset < reach), reach]
       .map((offset) => ({ at: issued + offset, values: fanAt(prediction, offset) }))
       .filter((point) => point.at >= start - 1e-9);
   }
 
   /** @param {import("../market.js").Market} market */
   #group(market) {
-    const width = rangeOf(this.view).candle;
+    const width = this.candle;
     const { time, columns } = market.bars;
-    /** @type {{time: number, open: number, high: number, low: number, close: number}[]} */ const candles = [];
+    /** @type {Candle[]} */ const candles = [];
     time.forEach((at, i) => {
       const open = columns.open[i], high = columns.high[i], low = columns.low[i], close = columns.close[i];
       if (open == null || high == null || low == null || close == null) return;
+      const volume = columns.volume[i] ?? 0;
       const start = Math.floor(at / width) * width;
       const last = candles.at(-1);
       if (last?.time === start) {
         last.high = Math.max(last.high, high);
         last.low = Math.min(last.low, low);
         last.close = close;
-      } else candles.push({ time: start, open, high, low, close });
+        last.volume += volume;
+      } else candles.push({ time: start, open, high, low, close, volume });
     });
     return candles;
   }
@@ -101,7 +109,7 @@ export class PriceChart extends Chart {
       series: /** @type {[number, number]} */ ([FAN_FIRST + QUANTILES - 1 - low, FAN_FIRST + low]), fill: faded(forecast, alpha),
     });
     return {
-      scales: { x: { time: true, auto: false }, y: { range: (_plot, low, high) => spread(low, high) } },
+      scales: { x: { time: true, auto: false }, y: { range: (_plot, low, high) => this.#aboveVolume(spread(low, high)) } },
       axes: [timeAxis(() => this.view.zone), valueAxis((value) => format.price(value))],
       series: [
         {},
@@ -111,8 +119,36 @@ export class PriceChart extends Chart {
       ],
       bands: [band(0, 0.16), band(1, 0.18), band(2, 0.24)],
       cursor: { sync: TOGETHER },
-      hooks: { drawClear: [(plot) => this.#drawNow(plot)], draw: [(plot) => this.#drawCandles(plot), (plot) => this.#drawTag(plot)] },
+      hooks: { drawClear: [(plot) => this.#drawNow(plot), (plot) => this.#drawVolume(plot)], draw: [(plot) => this.#drawCandles(plot), (plot) => this.#drawTag(plot)] },
     };
+  }
+
+  /** Room for the volume below the prices, where there is any. @param {[number, number]} range @returns {[number, number]} */
+  #aboveVolume([low, high]) {
+    return this.candles.some((each) => each.volume > 0) ? [low - (high - low) * VOLUME_SHARE, high] : [low, high];
+  }
+
+  /** What was traded in each candle's time, along the bottom. @param {uPlot} plot */
+  #drawVolume(plot) {
+    const { ctx, bbox } = plot;
+    const { min = 0, max = 0 } = plot.scales["x"] ?? {};
+    const shown = this.candles.filter((each) => each.time + this.candle > (min ?? 0) && each.time < (max ?? 0));
+    const most = Math.max(0, ...shown.map((each) => each.volume));
+    if (!most) return;
+    const one = Math.abs(plot.valToPos(this.candle, "x", true) - plot.valToPos(0, "x", true));
+    const body = Math.max(1, Math.floor(one * 0.66));
+    const colours = [faded(colour("up"), 0.28), faded(colour("down"), 0.28)];
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+    ctx.clip();
+    for (const each of shown) {
+      const centre = Math.round(plot.valToPos(each.time + this.candle / 2, "x", true));
+      const tall = Math.max(1, Math.round((each.volume / most) * bbox.height * VOLUME_SHARE * 0.9));
+      ctx.fillStyle = colours[each.close >= each.open ? 0 : 1] ?? "";
+      ctx.fillRect(centre - Math.floor(body / 2), bbox.top + bbox.height - tall, body, tall);
+    }
+    ctx.restore();
   }
 
   /** @param {uPlot} plot */
@@ -133,7 +169,7 @@ export class PriceChart extends Chart {
   #drawCandles(plot) {
     if (this.view.kind !== "candles") return;
     const { ctx, bbox } = plot;
-    const step = rangeOf(this.view).candle;
+    const step = this.candle;
     const one = Math.abs(plot.valToPos(step, "x", true) - plot.valToPos(0, "x", true));
     const body = Math.max(1, Math.floor(one * 0.66));
     const colours = { up: colour("up"), down: colour("down"), panel: colour("panel") };
@@ -173,13 +209,14 @@ export class PriceChart extends Chart {
       this.readout.textContent = "";
       return;
     }
-    const when = format.time(at, this.view.zone, rangeOf(this.view).seconds > 86400 || this.view.range === "all");
+    const when = format.time(at, this.view.zone, (this.span?.max ?? 0) - (this.span?.min ?? 0) > 86400);
     const column = (/** @type {number} */ series) => this.data[series]?.[index];
     if (index < market.bars.time.length) {
       const candle = this.candles.findLast((each) => each.time <= at);
+      const volume = candle && candle.volume > 0 ? `  V ${format.number(candle.volume, candle.volume < 100 ? 3 : 0)} in ${format.duration(this.candle)}` : "";
       this.readout.textContent = this.view.kind === "candles" && candle
-        ? `${when}  O ${format.price(candle.open)}  H ${format.price(candle.high)}  L ${format.price(candle.low)}  C ${format.price(candle.close)}`
-        : `${when}  ${format.price(column(1))}`;
+        ? `${when}  O ${format.price(candle.open)}  H ${format.price(candle.high)}  L ${format.price(candle.low)}  C ${format.price(candle.close)}${volume}`
+        : `${when}  ${format.price(column(1))}${volume}`;
     } else {
       const q = (/** @type {number} */ n) => format.price(column(FAN_FIRST + n));
       this.readout.textContent = `${when}  forecast ${q(3)}  80 %: ${q(1)} to ${q(5)}  95 %: ${q(0)} to ${q(6)}`;

@@ -9,6 +9,8 @@ export class TrackChart extends Chart {
     super(element, () => this.#options());
     this.readout = readout;
     this.view = view;
+    this.atX = (/** @type {number} */ at) => format.time(at, view.zone);
+    this.atY = format.price;
     /** @type {import("../market.js").Market | null} */ this.market = null;
     this.addEventListener("hover", (event) => this.#describeAt(/** @type {CustomEvent} */ (event).detail));
   }
