@@ -62,9 +62,11 @@ def check_input(
     for name, raw in extra.items():
         if name in accepted:
             try:
-                values[name] = convert(name, raw, options[name])
+                value = convert(name, raw, options[name])
             except ValueError as error:
                 faults.append(str(error))
+            else:  # a secret would be printed with the result (-v); `given` says that it is there
+                values[name] = None if options[name].get("secret") else value
         elif name not in tunable and not name.startswith(_FREE_PREFIXES):
             faults.append(unknown(name, accepted, options, tunable))
     faults += [
