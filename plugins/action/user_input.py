@@ -38,6 +38,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             "changed": False,
             "chosen": values,
             "given": sorted(set(extra) & set(accepts)),
+            # With -v the result is printed: not where a secret is in it.
+            "_ansible_no_log": any(
+                options[name].get("secret") for name in set(extra) & set(accepts)
+            ),
         }
 
     def _tunable_names(self, root: Path) -> set[str]:
@@ -62,11 +66,9 @@ def check_input(
     for name, raw in extra.items():
         if name in accepted:
             try:
-                value = convert(name, raw, options[name])
+                values[name] = convert(name, raw, options[name])
             except ValueError as error:
                 faults.append(str(error))
-            else:  # a secret would be printed with the result (-v); `given` says that it is there
-                values[name] = None if options[name].get("secret") else value
         elif name not in tunable and not name.startswith(_FREE_PREFIXES):
             faults.append(unknown(name, accepted, options, tunable))
     faults += [
