@@ -57,7 +57,7 @@ check: $(DEV_READY) ## lint, types and unit tests (under 2 minutes)
 
 .PHONY: test
 test: check ## all tests: check, integration, molecule, end to end, browser
-	$(BIN)/pytest tests/integration
+	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/integration
 	$(BIN)/pytest tests/browser
 	$(BIN)/python tests/molecule.py
 	$(BIN)/pytest tests/e2e
