@@ -14,15 +14,19 @@ __all__ = [
     "LEVEL_WEIGHTS",
     "MEDIAN_LEVEL",
     "NORMAL_QUANTILES",
+    "PRIOR_LEVELS",
     "PUBLISHED",
     "PUBLISHED_WEIGHTS",
+    "T4_PRIOR",
     "T4_QUANTILES",
     "Array",
     "Indexes",
     "level_weights",
+    "normal_scores",
     "pinball",
     "quantile_crps",
     "t4_quantile",
+    "tilted_levels",
 ]
 
 Array = NDArray[np.float64]
@@ -59,6 +63,40 @@ def t4_quantile(level: float) -> float:
 
 T4_QUANTILES: Final[Array] = np.array([t4_quantile(float(level)) for level in LEVELS])
 NORMAL_QUANTILES: Final[Array] = np.array([NormalDist().inv_cdf(float(p)) for p in LEVELS])
+
+# Finer than `LEVELS` and with all of them, so that shapes can be read at any level in between.
+PRIOR_LEVELS: Final[Array] = np.union1d(
+    LEVELS,
+    [0.001, 0.0025, 0.015, *(round(0.02 * i, 2) for i in range(1, 50)), 0.985, 0.9975, 0.999],
+)
+T4_PRIOR: Final[Array] = np.array([t4_quantile(float(level)) for level in PRIOR_LEVELS])
+_SCORES: Final[Array] = np.linspace(-4.0, 4.0, 801)
+_PROBABILITIES: Final[Array] = np.array([NormalDist().cdf(float(z)) for z in _SCORES])
+
+
+def tilted_levels(tilt: Array) -> Array:
+    """Return the levels, (..., levels), at which a distribution is read to be tilted by ``tilt``.
+
+    The normal scores of its quantiles move by ``tilt``: a normal distribution is shifted by so many
+    standard deviations, one with mass on a point keeps that mass and moves chances across it.
+    """
+    found: Array = np.interp(tilt[..., None] + NORMAL_QUANTILES, _SCORES, _PROBABILITIES)
+    return found
+
+
+def normal_scores(quantiles: Array, outcomes: Array) -> Array:
+    """Return the normal scores of ``outcomes`` (k,) in distributions ``quantiles`` (k, levels).
+
+    Inside a mass on one price an outcome stands at the middle of it.
+    """
+    close = 1e-9 * np.maximum(1.0, np.abs(outcomes[:, None]))
+    below = (quantiles < outcomes[:, None] - close).sum(axis=1)
+    upto = (quantiles <= outcomes[:, None] + close).sum(axis=1)
+    edges = np.concatenate([[0.0], (LEVELS[1:] + LEVELS[:-1]) / 2, [1.0]])
+    edges[[0, -1]] = LEVELS[0] / 2, 1.0 - LEVELS[0] / 2
+    middle = (edges[np.minimum(below, len(LEVELS))] + edges[np.minimum(upto, len(LEVELS))]) / 2
+    found: Array = np.interp(middle, _PROBABILITIES, _SCORES)
+    return found
 
 
 def pinball(quantiles: Array, levels: Array, actual: Array | float) -> Array:

@@ -5,12 +5,12 @@ from typing import Final
 import numpy as np
 
 from bitcoin_forecast_app.baseline import HORIZONS
-from bitcoin_forecast_app.distribution import LEVELS, T4_QUANTILES, Array
+from bitcoin_forecast_app.distribution import PRIOR_LEVELS, T4_PRIOR, Array
 
 __all__ = ["EmpiricalShape", "SortedWindow"]
 
 _SIZE: Final = 1_500
-_PRIOR: Final = 30.0  # independent outcomes that the Student-t prior is worth
+_PRIOR: Final = 30.0  # independent outcomes that the prior is worth
 _SPACING: Final = 10.0  # one outcome is kept for each tenth of a horizon: more say nothing new
 
 
@@ -45,10 +45,12 @@ class SortedWindow:
 class EmpiricalShape:
     """Quantiles of returns over their forecast volatility, for each horizon and kind of market.
 
-    With few outcomes they lean on the Student-t prior, in proportion to independent outcomes.
+    ``prior`` is (horizons, kinds, prior levels), Student's t where it is None. With few outcomes
+    the shape leans on it, in proportion to independent outcomes.
     """
 
-    def __init__(self, kinds: int = 1) -> None:
+    def __init__(self, kinds: int = 1, prior: Array | None = None) -> None:
+        self.prior = np.tile(T4_PRIOR, (len(HORIZONS), kinds, 1)) if prior is None else prior
         self._windows = [[SortedWindow() for _ in range(kinds)] for _ in HORIZONS]
         self._skip = np.zeros((len(HORIZONS), kinds))
 
@@ -59,13 +61,14 @@ class EmpiricalShape:
             self._skip[index, kind] = 0
             self._windows[index][kind].add(standardised)
 
-    def quantiles(self, kind: int) -> Array:
-        """Return (horizons, levels)."""
-        found = np.tile(T4_QUANTILES, (len(HORIZONS), 1))
+    def quantiles(self, kind: int, levels: Array) -> Array:
+        """Return (horizons, k) at ``levels`` of the same shape."""
+        found = np.empty(levels.shape)
         for index, horizon in enumerate(HORIZONS):
+            found[index] = np.interp(levels[index], PRIOR_LEVELS, self.prior[index, kind])
             window = self._windows[index][kind]
             if window.count:
                 independent = window.count * max(1.0, horizon / _SPACING) / horizon
                 share = independent / (independent + _PRIOR)
-                found[index] += share * (window.quantiles(LEVELS) - found[index])
+                found[index] += share * (window.quantiles(levels[index]) - found[index])
         return found

@@ -9,23 +9,32 @@ import numpy as np
 from bitcoin_forecast_app.baseline import SQRT_HORIZONS
 from bitcoin_forecast_app.combine import Combination
 from bitcoin_forecast_app.conformal import Calibration
-from bitcoin_forecast_app.distribution import MEDIAN_LEVEL, PUBLISHED, T4_QUANTILES
+from bitcoin_forecast_app.distribution import (
+    LEVELS,
+    MEDIAN_LEVEL,
+    PUBLISHED,
+    T4_QUANTILES,
+    normal_scores,
+    tilted_levels,
+)
 from bitcoin_forecast_app.empirical import EmpiricalShape
 from bitcoin_forecast_app.features import ODD, VOLATILITY_HALF_LIVES_S, FeatureTracker
-from bitcoin_forecast_app.har import HarVolatility
+from bitcoin_forecast_app.har import LARGEST_RATIO, HarVolatility
 from bitcoin_forecast_app.mean import OnlineMean
 from bitcoin_forecast_app.median import MedianGuard
 from bitcoin_forecast_app.model import NO_MODEL, Model
 from bitcoin_forecast_app.observation import Observation
 from bitcoin_forecast_app.settlement import Context, Issue, Settled, Settlement
+from bitcoin_forecast_app.start import KINDS, Start, book_kind
 from common.wire import HORIZONS_S
 
 __all__ = ["EXPERTS", "Forecaster"]
 
-EXPERTS: Final = ("ewma_t4", "har_empirical", "book_empirical", "network")
+EXPERTS: Final = ("ewma_t4", "har_empirical", "book_empirical", "tilted", "network")
 
-_PRIOR: Final = np.array([1.0, 1.0, 1.0, 2.0])
-_KINDS: Final = 3  # of books: balanced, leaning, one-sided
+_PRIOR: Final = np.array([1.0, 0.5, 1.0, 3.0, 0.5])
+_LEVELS: Final = np.tile(LEVELS, (len(HORIZONS_S), 1))
+_LARGEST_TILT: Final = 1.5
 _IMBALANCE: Final = ODD.index("imbalance")
 
 
@@ -40,8 +49,9 @@ class Forecaster:
     _last: Observation | None = None
     _har: HarVolatility = field(default_factory=lambda: HarVolatility(len(VOLATILITY_HALF_LIVES_S)))
     _shape: EmpiricalShape = field(default_factory=EmpiricalShape)
-    _book_shape: EmpiricalShape = field(default_factory=lambda: EmpiricalShape(_KINDS))
+    _book_shape: EmpiricalShape = field(default_factory=lambda: EmpiricalShape(KINDS))
     _mean: OnlineMean = field(default_factory=OnlineMean)
+    _tilt: OnlineMean = field(default_factory=OnlineMean)
     _guard: MedianGuard = field(default_factory=MedianGuard)
     _calibration: Calibration = field(default_factory=Calibration)
     _combination: Combination = field(default_factory=lambda: Combination(_PRIOR[:-1]))
@@ -61,10 +71,20 @@ class Forecaster:
         }
 
     def use(self, model: Model | None) -> None:
-        """Forecast with another model from now on; the experts' weights start anew."""
+        """Forecast with another model from now on.
+
+        It inherits the weight of the model before; the first one and none at all start anew.
+        """
+        if (model is None) != (self.model is None):
+            self._combination = Combination(_PRIOR if model else _PRIOR[:-1])
         self.model = model
-        self._combination = Combination(_PRIOR if model else _PRIOR[:-1])
-        self._mean = OnlineMean(model.mean_normal, model.mean_moment) if model else OnlineMean()
+        start = model.start if model else Start.empty()
+        self._mean = OnlineMean((start.mean_normal, start.mean_moment))
+        self._tilt = OnlineMean((start.tilt_normal, start.tilt_moment))
+        self._har = HarVolatility(
+            len(VOLATILITY_HALF_LIVES_S), (start.har_normal, start.har_moment)
+        )
+        self._shape.prior, self._book_shape.prior = start.shape, start.book_shape
 
     def observe(self, current: Observation) -> list[Settled]:
         """Take in ``current``, later than the last; return the forecasts that it settles."""
@@ -115,17 +135,19 @@ class Forecaster:
         tracker = self.tracker
         sigma = tracker.sigma.per_second
         ratios = np.array([(v.per_second / sigma) ** 2 for v in tracker.volatilities])
-        ratios = np.clip(ratios, 0.0, 10.0)
+        ratios = np.clip(ratios, 0.0, LARGEST_RATIO)
         har = self._har.scale(ratios)
         imbalance = float(tracker.odd[_IMBALANCE])
-        kind = min(_KINDS - 1, int(abs(imbalance) * _KINDS))
-        book = self._book_shape.quantiles(kind)
+        kind = int(book_kind(imbalance))
+        book = self._book_shape.quantiles(kind, _LEVELS)
         if imbalance < 0:
             book = -book[:, ::-1]
+        tilt = np.clip(self._tilt.predict(tracker.odd), -_LARGEST_TILT, _LARGEST_TILT)
         experts = [
             np.broadcast_to(T4_QUANTILES, book.shape),
-            har[:, None] * self._shape.quantiles(0),
+            har[:, None] * self._shape.quantiles(0, _LEVELS),
             har[:, None] * book,
+            har[:, None] * self._shape.quantiles(0, tilted_levels(tilt)),
         ]
         if self.model is not None:
             experts.append(self.model.network(tracker.even, tracker.odd))
@@ -151,6 +173,9 @@ class Forecaster:
         outcomes = moved / np.array([context.sigma[i] for context, i in picked])
         self._har.learn(indexes, np.array([c.ratios for c in contexts]), outcomes * outcomes)
         self._mean.learn(indexes, np.array([c.odd for c in contexts]), outcomes)
+        plain = np.array([c.experts[1, i] for c, i in picked])
+        scores = normal_scores(plain, outcomes)
+        self._tilt.learn(indexes, np.array([c.odd for c in contexts]), scores)
         for (context, index), outcome in zip(picked, outcomes.tolist(), strict=True):
             shaped = outcome / float(context.har[index])
             self._shape.learn(index, 0, shaped)

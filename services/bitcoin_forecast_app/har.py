@@ -1,47 +1,38 @@
 """Volatility over the next seconds from volatilities over several past windows, learned online."""
 
-from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
-from bitcoin_forecast_app.baseline import HORIZONS
 from bitcoin_forecast_app.distribution import Array, Indexes
+from bitcoin_forecast_app.ridge import OnlineRidge
 
-__all__ = ["HarVolatility"]
+__all__ = ["LARGEST_RATIO", "HarVolatility"]
 
-_RIDGE: Final = 60.0  # as many independent outcomes must speak before the weights move half-way
-_MEMORY: Final = 6 * 3600.0  # outcomes; older ones fade
+LARGEST_RATIO: Final = 10.0  # of a window's variance to the EWMA's
+_RIDGE: Final = 60.0
+_MEMORY: Final = 6 * 3600.0
 _LARGEST: Final = 12.0  # a squared return above so many times the variance counts as that many
 _BOUNDS: Final = (0.1, 10.0)
 
 
-@dataclass
 class HarVolatility:
     """Corsi's HAR regression (J. Financial Econometrics 7, 2009) in ratios to the EWMA variance.
 
     The ratio of the squared return over the horizon to its EWMA forecast is regressed on the
     ratios of the variances over the other windows, less one: with no data the forecast is exactly
-    the EWMA's. Ridge, exponential forgetting, one system for each horizon; overlapping outcomes
-    count as one per horizon.
+    the EWMA's.
     """
 
-    windows: int
-    _prior: Array = field(init=False)
-    _normal: Array = field(init=False)
-    _moment: Array = field(init=False)
-    _weights: Array = field(init=False)
-
-    def __post_init__(self) -> None:
-        size = len(HORIZONS)
-        self._prior = _RIDGE * np.eye(self.windows)
-        self._normal = np.zeros((size, self.windows, self.windows))
-        self._moment = np.zeros((size, self.windows))
-        self._weights = np.zeros((size, self.windows))
+    def __init__(self, windows: int, sums: tuple[Array, Array] | None = None) -> None:
+        self.ridge = OnlineRidge(windows, _RIDGE, _MEMORY, sums)
 
     def scale(self, ratios: Array) -> Array:
-        """Return the factor on the EWMA volatility for each horizon; ``ratios`` are variances'."""
-        factor = 1.0 + self._weights @ (ratios - 1.0)
+        """Return the factor on the EWMA volatility, (..., horizons), for ``ratios`` of variances.
+
+        ``ratios`` is (..., windows).
+        """
+        factor = 1.0 + (ratios - 1.0) @ self.ridge.slopes.T
         return np.sqrt(np.clip(factor, *_BOUNDS))
 
     def learn(self, indexes: Indexes, ratios: Array, outcomes: Array) -> None:
@@ -49,17 +40,8 @@ class HarVolatility:
 
         ``ratios`` is (outcomes, windows), as they were when the forecast was made.
         """
-        information = 1.0 / HORIZONS[indexes]
-        keep = 1.0 - information / _MEMORY
-        excess = ratios - 1.0
-        bounded = np.minimum(outcomes, _LARGEST) - 1.0
-        self._normal[indexes] = (
-            keep[:, None, None] * self._normal[indexes]
-            + (information[:, None] * excess)[:, :, None] * excess[:, None, :]
-        )
-        self._moment[indexes] = (
-            keep[:, None] * self._moment[indexes] + (information * bounded)[:, None] * excess
-        )
-        self._weights[indexes] = np.linalg.solve(
-            self._normal[indexes] + self._prior, self._moment[indexes][:, :, None]
-        )[:, :, 0]
+        self.ridge.learn(indexes, ratios - 1.0, np.minimum(outcomes, _LARGEST) - 1.0)
+
+    def learn_all(self, ratios: Array, outcomes: Array) -> None:
+        """Take in (rows, windows) and (rows, horizons) at once; NaN outcomes count for nothing."""
+        self.ridge.learn_all(ratios - 1.0, np.minimum(outcomes, _LARGEST) - 1.0)

@@ -1,4 +1,4 @@
-"""What training gives to the forecaster: a network, and where the regression of the mean begins."""
+"""What training gives to the forecaster: a network, and where the online learners begin."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -6,10 +6,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bitcoin_forecast_app.distribution import Array
 from bitcoin_forecast_app.errors import ArtefactError
-from bitcoin_forecast_app.mean import OnlineMean
 from bitcoin_forecast_app.network import WEIGHT_SHAPES, Network
+from bitcoin_forecast_app.start import Start
 
 __all__ = ["NO_MODEL", "Model"]
 
@@ -22,16 +21,11 @@ class Model:
 
     version: str
     network: Network
-    mean_normal: Array
-    mean_moment: Array
+    start: Start
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return everything but the version, by name."""
-        return {
-            **self.network.weights,
-            "mean_normal": self.mean_normal,
-            "mean_moment": self.mean_moment,
-        }
+        return {**self.network.weights, **self.start.arrays()}
 
     @classmethod
     def from_arrays(cls, version: str, arrays: dict[str, NDArray[Any]]) -> "Model":
@@ -39,20 +33,12 @@ class Model:
 
         Raises `ArtefactError` where one is missing, of another shape, or not finite.
         """
-        empty = OnlineMean()
-        shapes = WEIGHT_SHAPES | {
-            "mean_normal": empty.normal.shape,
-            "mean_moment": empty.moment.shape,
-        }
-        for name, shape in shapes.items():
+        begin = {name: array.shape for name, array in Start.empty().arrays().items()}
+        for name, shape in {**WEIGHT_SHAPES, **begin}.items():
             if name not in arrays or arrays[name].shape != shape:
                 raise ArtefactError(f"{version}: {name} is not {shape}: made by another version")
             if not np.isfinite(arrays[name]).all():
                 raise ArtefactError(f"{version}: {name} holds values that are not finite")
         network = Network({name: np.asarray(arrays[name], np.float32) for name in WEIGHT_SHAPES})
-        return cls(
-            version=version,
-            network=network,
-            mean_normal=np.asarray(arrays["mean_normal"], np.float64),
-            mean_moment=np.asarray(arrays["mean_moment"], np.float64),
-        )
+        start = Start(**{name: np.asarray(arrays[name], np.float64) for name in begin})
+        return cls(version, network, start)

@@ -25,7 +25,7 @@ from common.log import get_logger
 
 __all__ = ["FORMAT", "Registry", "code_hash"]
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 _KEPT: Final = 20  # versions; older ones that are not in service go
 
 _log = get_logger(__name__)

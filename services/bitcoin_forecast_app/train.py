@@ -19,14 +19,14 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 from pydantic import Field
 
-from bitcoin_forecast_app.dataset import Dataset, concatenate, make_dataset
+from bitcoin_forecast_app.dataset import concatenate, make_dataset
 from bitcoin_forecast_app.errors import NotEnoughDataError
 from bitcoin_forecast_app.evaluation import crps_ratio
 from bitcoin_forecast_app.history import list_series, read_ticks
-from bitcoin_forecast_app.mean import OnlineMean
 from bitcoin_forecast_app.model import NO_MODEL, Model
 from bitcoin_forecast_app.observation import Observation
 from bitcoin_forecast_app.registry import Registry, code_hash
+from bitcoin_forecast_app.start import prepare
 from common.clock import Clock, SystemClock, from_micros
 from common.lifecycle import run_service
 from common.settings import ServiceSettings, load_settings
@@ -167,7 +167,7 @@ def _score(model: Model | None, parts: Sequence[Parts]) -> dict[str, Any]:
 
 
 def train_model(series: Sequence[Sequence[Observation]], version: str, seed: int) -> Model:
-    """Return a model fitted to ``series``: the network, and the sums of the mean's regression."""
+    """Return a model fitted to ``series``: the network, and where the online learners begin."""
     from bitcoin_forecast_app.learning import fit, use_one_core  # TensorFlow takes seconds
 
     use_one_core()
@@ -176,10 +176,7 @@ def train_model(series: Sequence[Sequence[Observation]], version: str, seed: int
     train = [part.part(slice(None, cut)) for part, cut in zip(parts, cuts, strict=True)]
     check = [part.part(slice(cut, None)) for part, cut in zip(parts, cuts, strict=True)]
     network = fit(concatenate(train), concatenate(check), seed)
-    everything: Dataset = concatenate(parts)
-    mean = OnlineMean()
-    mean.learn_all(everything.odd, everything.outcome)
-    return Model(version, network, mean.normal, mean.moment)
+    return Model(version, network, prepare(concatenate(parts)))
 
 
 def _version(clock: Clock) -> str:

@@ -7,15 +7,14 @@ import pytest
 from tests.unit.bitcoin_forecast_app.test_network import random_network
 
 from bitcoin_forecast_app.errors import ArtefactError
-from bitcoin_forecast_app.mean import OnlineMean
 from bitcoin_forecast_app.model import Model
 from bitcoin_forecast_app.models import main, rollback
 from bitcoin_forecast_app.registry import Registry
+from bitcoin_forecast_app.start import Start
 
 
 def model(version: str) -> Model:
-    mean = OnlineMean()
-    return Model(version, random_network(0.1), mean.normal, mean.moment)
+    return Model(version, random_network(0.1), Start.empty())
 
 
 @pytest.fixture
