@@ -5,7 +5,7 @@ Unknown fields are ignored; an unknown ``schema_version`` is an `InvalidMessageE
 """
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Literal, TypeVar
 
@@ -45,13 +45,18 @@ _UTC_OFFSET = timedelta(0)
 # Characters of a decimal written out (the store's columns); no market needs half of them.
 _LONGEST_DECIMAL = 40
 _TRADE_ID = re.compile(r"[!-~]{1,40}")  # printable ASCII: databases refuse some of the rest
-_PRICES = ("price", "bid", "ask")
 _SIZES = ("size", "bid_size", "ask_size", "buy_volume", "sell_volume")
 
 
 def _require_utc(name: str, moment: datetime) -> None:
-    if moment.utcoffset() != _UTC_OFFSET:
+    if moment.tzinfo is not UTC and moment.utcoffset() != _UTC_OFFSET:
         raise ValueError(f"{name} must be UTC, got {moment.isoformat()}")
+
+
+def _require_positive(name: str, value: Decimal) -> None:
+    if not (value.is_finite() and value > 0):
+        raise ValueError(f"{name} must be finite and positive, got {value}")
+    _require_short(name, value)
 
 
 def _require_short(name: str, value: Decimal) -> None:
@@ -93,12 +98,11 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         _require_utc("event_time", self.event_time)
         _require_utc("receive_time", self.receive_time)
-        for name in _PRICES:
-            value = getattr(self, name)
-            if value is not None:
-                if not (value.is_finite() and value > 0):
-                    raise ValueError(f"{name} must be finite and positive, got {value}")
-                _require_short(name, value)
+        _require_positive("price", self.price)
+        if self.bid is not None:
+            _require_positive("bid", self.bid)
+        if self.ask is not None:
+            _require_positive("ask", self.ask)
         for name in _SIZES:
             value = getattr(self, name)
             if value is not None:

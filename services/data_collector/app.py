@@ -105,6 +105,7 @@ class Collector:
         parts = (self._share, self._membership, self._poller, self._desk, self._delivery)
         self._health.status = partial(describe, *parts)
         metrics.SPOOL_RECORDS.set_function(lambda: self._delivery.pending)
+        metrics.PENDING.set_function(lambda: self._desk.waiting)
         metrics.SPOOL_BYTES.set_function(lambda: self._delivery.size)
         self._presume(self._lease.remembered, "they were collected from this spool before")
         self._show_role()
@@ -129,8 +130,8 @@ class Collector:
         settings = self._settings
         retry_until_s = 0.7 * settings.poll_interval_s  # the answer still belongs to this second
         times = Times(settings.request_timeout_s, settings.poll_deadline_s, retry_until_s)
-        desk = self._desk
-        return Poller(tuple(exchanges), self._mine, times, self._clock, desk.accept, desk.reject)
+        desk, venues = self._desk, tuple(exchanges)
+        return Poller(venues, self._mine, times, self._clock, desk.accept, desk.reject, desk.flush)
 
     def _mine(self) -> frozenset[str]:
         return self._share.at(self._clock.monotonic())

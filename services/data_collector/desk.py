@@ -4,6 +4,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from itertools import islice
 
 from common.clock import Clock, to_micros
 from common.errors import InvalidMessageError
@@ -20,13 +22,18 @@ from data_collector.venues import Observation
 __all__ = ["Desk"]
 
 _MEMORY = 10_000  # records kept in memory while the disk takes none
+_AT_ONCE = 64  # records in one write
 _PAYLOAD = 4_000  # characters of a refused answer that are kept
 
+_ticks = lru_cache(maxsize=1024)(metrics.TICKS.labels)
 _log = get_logger(__name__)
 
 
 class Desk:
-    """Owns the writing side of the spool; one thread of its own writes, in order."""
+    """Owns the writing side of the spool; one thread of its own writes, in order.
+
+    `accept` and `reject` only take; `flush` writes all that was taken since, at once.
+    """
 
     def __init__(
         self,
@@ -43,6 +50,7 @@ class Desk:
         self._on_record = on_record
         self._writer = ThreadPoolExecutor(1, "spool")
         self._waiting: deque[Entry] = deque()
+        self._flushing = asyncio.Lock()
         self._last_seen: dict[tuple[Venue, str], Observation] = {}
         self.skews: dict[Venue, SkewEstimate] = {}
         self.last_error = ""
@@ -61,8 +69,8 @@ class Desk:
                 newest[tick.symbol] = max(tick.sequence, newest.get(tick.symbol, -1))
         return newest
 
-    async def accept(self, symbol: str, venue: Venue, seen: Observation, sequence: int) -> None:
-        """Spool the tick; raises `AnswerError` where it is refused."""
+    def accept(self, symbol: str, venue: Venue, seen: Observation, sequence: int) -> None:
+        """Take the tick for the next `flush`; raises `AnswerError` where it is refused."""
         now = self._clock.now()
         stamp = Stamp(venue, self._feed, sequence, now)
         tick = assemble(symbol, seen, stamp, self._flow(symbol, venue, seen))
@@ -71,13 +79,12 @@ class Desk:
         if refusal:
             raise AnswerError(refusal.reason, refusal.detail, encode(tick))
         self._last_seen[venue, symbol] = seen
-        metrics.TICKS.labels(symbol, venue).inc()
-        metrics.EVENT_AGE.labels(venue).set((now - tick.event_time).total_seconds())
+        _ticks(symbol, venue).inc()
         self.last_ticks[symbol] = tick
-        await self._write(Entry(Kind.TICK, symbol.encode(), encode(tick)))
+        self._waiting.append(Entry(Kind.TICK, symbol.encode(), encode(tick)))
 
-    async def reject(self, symbol: str, venue: Venue, error: AnswerError) -> None:
-        """Spool a dead letter with the reason."""
+    def reject(self, symbol: str, venue: Venue, error: AnswerError) -> None:
+        """Take a dead letter with the reason for the next `flush`."""
         metrics.DEAD_LETTERS.labels(venue, error.reason).inc()
         _log.warning("refused", symbol=symbol, venue=venue, reason=error.reason, why=error.detail)
         letter = DeadLetter(
@@ -88,11 +95,19 @@ class Desk:
             payload=error.payload[:_PAYLOAD].decode(errors="replace"),
             symbol=symbol,
         )
-        await self._write(Entry(Kind.DEAD_LETTER, symbol.encode(), encode(letter)))
+        self._waiting.append(Entry(Kind.DEAD_LETTER, symbol.encode(), encode(letter)))
+
+    async def flush(self) -> None:
+        """Return when what was taken is in the spool, or kept in memory as the disk is full."""
+        async with self._flushing:
+            if self._waiting:  # else somebody else's flush has written it
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._writer, self._write_waiting)
+                self._on_record()
 
     async def close(self) -> None:
         """Write what waits; what the disk refuses even now is lost, loudly."""
-        await asyncio.get_running_loop().run_in_executor(self._writer, self._write_waiting)
+        await self.flush()
         self._writer.shutdown()
         if self._waiting:
             _log.error("records lost: the disk takes none", records=len(self._waiting))
@@ -117,32 +132,35 @@ class Desk:
         return flow_since(seen.trades, last_id)
 
     def _note_skew(self, tick: Tick) -> None:
-        if not tick.event_time_estimated:
-            estimate = self.skews.setdefault(tick.venue, SkewEstimate())
-            estimate.add(tick.event_time, tick.receive_time)
-            metrics.CLOCK_SKEW.labels(tick.venue).set(estimate.seconds)
-
-    async def _write(self, entry: Entry) -> None:
-        self._waiting.append(entry)
-        if len(self._waiting) > _MEMORY:
-            self._waiting.popleft()
-            metrics.SPOOL_DROPPED.inc()
-            _log.error("record lost: the disk takes none and memory is full")
-        await asyncio.get_running_loop().run_in_executor(self._writer, self._write_waiting)
-        self._on_record()
+        if tick.event_time_estimated:
+            return
+        estimate = self.skews.get(tick.venue)
+        if estimate is None:
+            estimate = self.skews[tick.venue] = SkewEstimate()
+            metrics.CLOCK_SKEW.labels(tick.venue).set_function(lambda: estimate.seconds)
+            metrics.EVENT_AGE.labels(tick.venue).set_function(lambda: estimate.last_age_s)
+        estimate.add(tick.event_time, tick.receive_time)
 
     def _write_waiting(self) -> None:
         try:
-            while self._waiting:
-                self._spool.append(self._waiting[0])
-                self._waiting.popleft()
+            while batch := tuple(islice(self._waiting, _AT_ONCE)):
+                self._spool.append(*batch)
+                for _ in batch:
+                    self._waiting.popleft()
         except OSError as error:
             if not self.last_error:
                 _log.error("the disk takes no records, keeping them in memory", why=error.strerror)
             self.last_error = str(error)
+            self._bound_memory()
         else:
             if self.last_error:
                 _log.info("the disk takes records again")
             self.last_error = ""
-        finally:
-            metrics.PENDING.set(len(self._waiting))
+
+    def _bound_memory(self) -> None:
+        dropped = len(self._waiting) - _MEMORY
+        if dropped > 0:
+            for _ in range(dropped):
+                self._waiting.popleft()
+            metrics.SPOOL_DROPPED.inc(dropped)
+            _log.error("records lost: the disk takes none and memory is full", records=dropped)

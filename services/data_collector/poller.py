@@ -64,9 +64,11 @@ class Times:
 
 
 # Takes (symbol, venue, observation, sequence); raises `AnswerError` where it is refused.
-Accept = Callable[[str, Venue, Observation, int], Awaitable[None]]
+Accept = Callable[[str, Venue, Observation, int], None]
 # Takes (symbol, venue, error): an answer that goes to the dead-letter topic.
-Reject = Callable[[str, Venue, AnswerError], Awaitable[None]]
+Reject = Callable[[str, Venue, AnswerError], None]
+# Returns when what was accepted and rejected before is safe.
+Flush = Callable[[], Awaitable[None]]
 
 
 class Poller:
@@ -83,6 +85,7 @@ class Poller:
         clock: Clock,
         accept: Accept,
         reject: Reject,
+        flush: Flush,
     ) -> None:
         self._exchanges = tuple(exchanges)
         self._symbols = symbols
@@ -90,6 +93,7 @@ class Poller:
         self._clock = clock
         self._accept = accept
         self._reject = reject
+        self._flush = flush
         self._rng = random.Random()  # noqa: S311 - jitter
         self._probes: set[asyncio.Task[None]] = set()
         self._used: dict[str, str] = {}
@@ -187,17 +191,18 @@ class Poller:
             try:
                 if isinstance(outcome, VenueError):
                     raise outcome
-                await self._accept(symbol, venue, outcome, sequence)
+                self._accept(symbol, venue, outcome, sequence)
                 accepted.add(symbol)
                 self._note_source(symbol, venue)
             except AnswerError as error:
-                await self._reject(symbol, venue, error)
+                self._reject(symbol, venue, error)
                 errors.append(error)
             except UnsupportedSymbolError as error:
                 exchange.unsupported |= {symbol}
                 _log.error("exchange has no such market", venue=venue, symbol=symbol, said=error)
             except VenueError as error:
                 errors.append(error)
+        await self._flush()
         self._judge(exchange, errors, len(accepted))
         return accepted
 

@@ -1,7 +1,7 @@
 """A running estimate of how far a venue's clock is ahead of ours."""
 
 from collections import deque
-from datetime import datetime, timedelta
+from datetime import datetime
 
 __all__ = ["SkewEstimate"]
 
@@ -20,7 +20,12 @@ class SkewEstimate:
 
     def add(self, event_time: datetime, receive_time: datetime) -> None:
         """Take one more tick into account."""
-        self._ahead.append((event_time - receive_time) / timedelta(seconds=1))
+        self._ahead.append((event_time - receive_time).total_seconds())
+
+    @property
+    def last_age_s(self) -> float:
+        """Return how old the last news was when it came, by both clocks; 0 before any tick."""
+        return -self._ahead[-1] if self._ahead else 0.0
 
     @property
     def seconds(self) -> float:

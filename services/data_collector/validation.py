@@ -3,15 +3,15 @@
 import math
 from collections import deque
 from dataclasses import dataclass, field
-from datetime import timedelta
+from decimal import Decimal
 from typing import NamedTuple
 
 from common.wire import Tick
 
 __all__ = ["Limits", "Refusal", "Validator"]
 
-_LARGEST = 1e12  # US dollars; far beyond any market, far inside of float
-_SMALLEST = 1e-12
+_LARGEST = Decimal(10) ** 12  # US dollars; far beyond any market, far inside of float
+_SMALLEST = Decimal(10) ** -12
 _VOLATILITY_MEMORY = 0.97  # of the exponentially weighted variance, for each tick
 _LEVEL_TOLERANCE = 0.01  # refused jumps within this belong to one new level
 
@@ -60,30 +60,29 @@ class Validator:
 
     def check(self, tick: Tick) -> Refusal | None:
         """Return why ``tick`` is refused, or None and remember it as accepted."""
-        market = self._markets.setdefault(tick.symbol, _Market())
-        refusal = (
-            _check_scale(tick)
-            or _check_order(tick, market)
-            or self._check_times(tick)
-            or self._check_jump(tick, market)
-        )
+        market = self._markets.get(tick.symbol)
+        if market is None:
+            market = self._markets[tick.symbol] = _Market()
+        refusal = _check_scale(tick) or _check_order(tick, market) or self._check_times(tick)
         if refusal is None:
-            self._accept(tick, market)
+            log_price = math.log(tick.mid)
+            refusal = self._check_jump(tick, market, log_price)
+            if refusal is None:
+                _accept(tick, market, log_price)
         return refusal
 
     def _check_times(self, tick: Tick) -> Refusal | None:
-        age = (tick.receive_time - tick.event_time) / timedelta(seconds=1)
+        age = (tick.receive_time - tick.event_time).total_seconds()
         if age > self._limits.stale_after_s:
             return Refusal("stale", f"event is {age:.1f} s old")
         if -age > self._limits.max_ahead_s:
             return Refusal("clock_skew", f"event is {-age:.1f} s ahead of our clock")
         return None
 
-    def _check_jump(self, tick: Tick, market: _Market) -> Refusal | None:
+    def _check_jump(self, tick: Tick, market: _Market, now: float) -> Refusal | None:
         """Refuse what is far outside of recent volatility, until it is confirmed in a row."""
         if math.isnan(market.log_price):
             return None
-        now = math.log(tick.mid)
         seconds = max(1.0, (tick.sequence - market.sequence) / 1e6)
         sigmas = self._limits.jump_sigmas * math.sqrt(market.variance * seconds)
         jump = abs(now - market.log_price)
@@ -100,20 +99,18 @@ class Validator:
         allowed = max(self._limits.jump_floor, sigmas)
         return Refusal("jump", f"moved by {jump:.4f} (log), {allowed:.4f} are allowed")
 
-    def _accept(self, tick: Tick, market: _Market) -> None:
-        log_price = math.log(tick.mid)
-        if not math.isnan(market.log_price):
-            seconds = max(1.0, (tick.sequence - market.sequence) / 1e6)
-            square = (log_price - market.log_price) ** 2 / seconds
-            weight = 1 - _VOLATILITY_MEMORY
-            market.variance += weight * (square - market.variance)
-        market.log_price = log_price
-        market.sequence = tick.sequence
+
+def _accept(tick: Tick, market: _Market, log_price: float) -> None:
+    if not math.isnan(market.log_price):
+        seconds = max(1.0, (tick.sequence - market.sequence) / 1e6)
+        square = (log_price - market.log_price) ** 2 / seconds
+        market.variance += (1 - _VOLATILITY_MEMORY) * (square - market.variance)
+    market.log_price = log_price
+    market.sequence = tick.sequence
 
 
 def _check_scale(tick: Tick) -> Refusal | None:
-    for name in ("price", "bid", "ask"):
-        value = getattr(tick, name)
+    for name, value in (("price", tick.price), ("bid", tick.bid), ("ask", tick.ask)):
         if value is not None and not _SMALLEST <= value <= _LARGEST:
             return Refusal("out_of_range", f"{name} is {value}")
     return None

@@ -37,8 +37,8 @@ class Segment:
         self.size = size
         os.ftruncate(self._descriptor, size)
 
-    def append(self, framed: bytes) -> None:
-        """Write one record; on `OSError` the file is as it was before."""
+    def append(self, framed: bytes, records: int = 1) -> None:
+        """Write so many whole records; on `OSError` the file is as it was before."""
         try:
             written = os.pwrite(self._descriptor, framed, self.size)
             if written < len(framed):
@@ -47,7 +47,7 @@ class Segment:
             os.ftruncate(self._descriptor, self.size)
             raise
         self.size += len(framed)
-        self.records += 1
+        self.records += records
 
     def read(self, offset: int, limit: int) -> Sequence[tuple[int, Entry]]:
         """Return up to ``limit`` (end, entry) from ``offset`` on."""

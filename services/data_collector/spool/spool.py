@@ -90,16 +90,19 @@ class Spool:
         with self._lock:
             return Position(self._segments[-1].number, self._segments[-1].size)
 
-    def append(self, entry: Entry) -> None:
-        """Write ``entry``; raises `OSError` (nothing is written), `ValueError` if too large."""
-        framed = frame(entry)
+    def append(self, *entries: Entry) -> None:
+        """Write ``entries``; raises `OSError` (none is written), `ValueError` if one is too large.
+
+        What is given at once lies in one segment.
+        """
+        framed = b"".join([frame(entry) for entry in entries])
         with self._lock:
             if self._segments[-1].size >= self._options.segment_bytes:
                 self._rotate()
             while len(self._segments) > 1 and self._size + len(framed) > self._options.max_bytes:
                 self._drop_oldest()
-            self._segments[-1].append(framed)
-            self._records += 1
+            self._segments[-1].append(framed, len(entries))
+            self._records += len(entries)
             self._size += len(framed)
         self._sync_if_due()
 

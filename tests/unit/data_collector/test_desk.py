@@ -27,10 +27,10 @@ class FullDisk(Spool):
 
     full = False
 
-    def append(self, entry: Entry) -> None:
+    def append(self, *entries: Entry) -> None:
         if self.full:
             raise OSError(28, "No space left on device")
-        super().append(entry)
+        super().append(*entries)
 
 
 @pytest.fixture
@@ -50,7 +50,8 @@ def desk(spool: FullDisk, clock: FakeClock) -> Desk:
 
 
 def accept(desk: Desk, sequence: int, seen: Observation = SEEN) -> None:
-    asyncio.run(desk.accept("BTC-USD", "coinbase", seen, sequence))
+    desk.accept("BTC-USD", "coinbase", seen, sequence)
+    asyncio.run(desk.flush())
 
 
 def ticks(spool: Spool) -> list[Tick]:
@@ -105,7 +106,8 @@ def test_what_is_refused_becomes_a_dead_letter_with_the_reason(desk: Desk, spool
     for seen, sequence in ((SEEN, 1), (replace(SEEN, price=Decimal("NaN")), 2)):
         with pytest.raises(AnswerError) as caught:
             accept(desk, sequence, seen)
-        asyncio.run(desk.reject("BTC-USD", "coinbase", caught.value))
+        desk.reject("BTC-USD", "coinbase", caught.value)
+        asyncio.run(desk.flush())
     records = spool.read(spool.cursor, 10)[1:]
     letters = [decode(record.entry.value, DeadLetter) for record in records]
     assert [letter.reason for letter in letters] == ["duplicate", "invalid_value"]

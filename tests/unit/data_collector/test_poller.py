@@ -58,17 +58,21 @@ class Bench:
             lambda: self.symbols,
             times,
             clock,
-            accept=self.accept,
-            reject=self.reject,
+            self.accept,
+            self.reject,
+            self.flush,
         )
 
-    async def accept(self, symbol: str, venue: Venue, seen: Observation, sequence: int) -> None:
+    def accept(self, symbol: str, venue: Venue, seen: Observation, sequence: int) -> None:
         if seen.price == self.refuse_price:
             raise AnswerError("jump", "too far", b"payload")
         self.accepted.append((sequence, symbol, venue))
 
-    async def reject(self, symbol: str, venue: Venue, error: AnswerError) -> None:
+    def reject(self, symbol: str, venue: Venue, error: AnswerError) -> None:
         self.rejected.append((symbol, venue, error.reason))
+
+    async def flush(self) -> None:
+        self.flushed = len(self.accepted) + len(self.rejected)
 
     def poll(self, *sequences: int) -> list[Venue]:
         """Poll once for each sequence, a second apart; return which venue served each tick."""
@@ -162,7 +166,9 @@ def test_a_short_failure_of_all_is_retried_within_the_second(clock: FakeClock) -
     bench = Bench(clock)
     bench.exchanges = bench.exchanges[:1]
     times = Times(request_s=1.0, deadline_s=2.0, retry_until_s=0.7)
-    poller = Poller(bench.exchanges, lambda: ["BTC-USD"], times, clock, bench.accept, bench.reject)
+    poller = Poller(
+        bench.exchanges, lambda: ["BTC-USD"], times, clock, bench.accept, bench.reject, bench.flush
+    )
     bench.first.failure = RetryError("reset")
 
     async def run() -> None:

@@ -32,6 +32,7 @@ def read_all(spool: Spool) -> list[Entry]:
     return [record.entry for record in spool.read(spool.cursor, 10_000)]
 
 
+@settings(deadline=None)
 @given(written=entries, limit=st.integers(1, 7))
 def test_reads_back_in_order_and_resumes_after_the_acknowledged(
     written: list[Entry], limit: int
