@@ -53,7 +53,9 @@ class Lab:
         if command not in ("start", "delete"):
             return
         file = Path(os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config")
-        mine: dict[str, Any] = yaml.safe_load(file.read_text()) if file.exists() else {"kind": "Config"}
+        mine: dict[str, Any] = (
+            yaml.safe_load(file.read_text()) if file.exists() else {"kind": "Config"}
+        )
         lab = yaml.safe_load(Path(self._facts["kubeconfig"]).read_text())
         for kind in ("contexts", "clusters", "users"):
             kept = [each for each in mine.get(kind) or [] if each["name"] != profile]

@@ -1,6 +1,7 @@
 """The spool: order, recovery at any byte, bounds."""
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -91,6 +92,67 @@ def test_a_changed_byte_never_comes_through(written: list[Entry], data: st.DataO
         assert found == written[: len(found)]
         assert len(found) < len(written)
         again.close()
+
+
+def test_every_byte_at_which_a_crash_may_end_a_write(tmp_path: Path) -> None:
+    """Truncate the newest segment and the cursor's file at each byte: whole records stay."""
+    first = tmp_path / "first"
+    spool = make(first)
+    ends = []
+    for number in range(18):
+        spool.append(tick(number))
+        ends.append(spool.end)
+    spool.acknowledge(ends[:8])
+    spool.close()
+    segments = sorted(first.glob("*.segment"))
+    kept = [number for number, end in enumerate(ends) if end.segment < ends[-1].segment]
+    for name in (segments[-1].name, "cursor"):
+        for cut in range((first / name).stat().st_size + 1):
+            copy = tmp_path / f"{name}-{cut}"
+            shutil.copytree(first, copy)
+            os.truncate(copy / name, cut)
+            again = make(copy)
+            whole = [n for n, end in enumerate(ends) if end.segment == ends[-1].segment]
+            if name != "cursor":
+                whole = [n for n in whole if ends[n].offset <= cut]
+            unsent = [n for n in (*kept, *whole) if n >= 8]
+            found = read_all(again)
+            # A damaged cursor sends again what is still there; it hides nothing.
+            assert found[-len(unsent) :] == [tick(n) for n in unsent]
+            if name != "cursor":
+                assert len(found) == len(unsent)
+            again.append(tick(99))
+            assert read_all(again)[-1] == tick(99)
+            assert again.pending == len(found) + 1
+            again.close()
+
+
+def test_acknowledging_what_was_dropped_meanwhile_counts_nothing_twice(tmp_path: Path) -> None:
+    spool = make(tmp_path, segment_bytes=200, max_bytes=1000)
+    for number in range(20):
+        spool.append(tick(number))
+    sent = [record.end for record in spool.read(spool.cursor, 100)]
+    for number in range(20, 40):
+        spool.append(tick(number))
+    assert 20 < len(read_all(spool)) < 40  # some of those that were sent are gone
+    spool.acknowledge(sent)
+    assert read_all(spool) == [tick(number) for number in range(20, 40)]
+    assert spool.pending == 20
+
+
+def test_damage_in_the_middle_is_cut_and_counted(tmp_path: Path) -> None:
+    spool = make(tmp_path, segment_bytes=1 << 20)
+    for number in range(10):
+        spool.append(tick(number))
+    (file,) = tmp_path.glob("*.segment")
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    found = read_all(spool)
+    assert found == [tick(number) for number in range(len(found))]
+    assert spool.pending == len(found) < 10
+    spool.append(tick(10))
+    assert read_all(spool) == [*found, tick(10)]
 
 
 def test_acknowledged_segments_go_but_the_newest_stays(tmp_path: Path) -> None:
