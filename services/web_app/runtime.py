@@ -50,6 +50,7 @@ class Runtime:
         self._token_file = (
             TokenFile(settings.web_token_file, self.clock) if settings.web_token_file else None
         )
+        metrics.max_streams.set(settings.web_max_streams)
         metrics.streams.set_function(lambda: self.hub.streams)
         self._ops: OpsServer | None = None
 

@@ -166,3 +166,41 @@ def test_each_policy_and_budget_selects_pods_that_exist(objects: list[dict[str, 
 def test_no_object_holds_a_password(objects: list[dict[str, Any]]) -> None:
     assert not [o for o in objects if o["kind"] == "Secret"]
     assert "postgresql" not in json.dumps([o for o in objects if o["kind"] == "ConfigMap"])
+
+
+def test_the_token_of_the_page_is_a_secret_that_may_be_missing(
+    objects: list[dict[str, Any]],
+) -> None:
+    spec = named(objects, "Deployment", "web-app")["spec"]["template"]["spec"]
+    (token,) = [volume for volume in spec["volumes"] if volume["name"] == "token"]
+    assert token["secret"]["optional"] is True
+    (mount,) = [m for m in spec["containers"][0]["volumeMounts"] if m["name"] == "token"]
+    told = named(objects, "ConfigMap", "web-app")["data"]
+    assert told["WEB_TOKEN_FILE"] == f"{mount['mountPath']}/token"
+    assert "WEB_TOKEN" not in told
+
+
+def test_prometheus_may_reach_the_ops_ports_and_nothing_else(
+    objects: list[dict[str, Any]],
+) -> None:
+    monitor = named(objects, "PodMonitor", "bitcoin-prediction")
+    watched = set(monitor["spec"]["selector"]["matchExpressions"][0]["values"])
+    assert {"data-collector", "bitcoin-forecast-app", "web-app"} <= watched
+    for name in watched:
+        pod = named(objects, "Deployment", name)["spec"]["template"]
+        ports = {
+            port["name"]: port["containerPort"] for port in pod["spec"]["containers"][0]["ports"]
+        }
+        assert ports["ops"] == int(pod["metadata"]["annotations"]["prometheus.io/port"])
+    policy = named(objects, "NetworkPolicy", "prometheus-to-ops")["spec"]
+    assert policy["policyTypes"] == ["Ingress"]
+    assert policy["ingress"][0]["ports"] == [{"port": 5061, "protocol": "TCP"}]
+    rules = named(objects, "PrometheusRule", "bitcoin-prediction")["spec"]["groups"]
+    assert sum(len(group["rules"]) for group in rules) > 15
+    board = named(objects, "ConfigMap", "grafana-dashboard")
+    assert json.loads(board["data"]["bitcoin-prediction.json"])["uid"] == "bitcoin-prediction"
+
+
+def test_without_the_operator_its_kinds_are_not_used(tmp_path: Path) -> None:
+    kinds = {each["kind"] for each in render(tmp_path, render_operator=False)}
+    assert not kinds & {"PodMonitor", "PrometheusRule"}
