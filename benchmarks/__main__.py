@@ -1,15 +1,16 @@
 """``python -m benchmarks``: measure, print a row as each is known, and the table at the end."""
 
 import sys
+from itertools import chain
 
-from benchmarks.lifecycle import measure
+from benchmarks import collector, lifecycle
 from benchmarks.table import render
 
 
 def main() -> int:
     """Return 0 when every aim was met, else 1."""
     rows = []
-    for row in measure():
+    for row in chain(lifecycle.measure(), collector.measure()):
         rows.append(row)
         print(f"{row.what}: {row.measured:.2f} {row.unit} (floor {row.floor:.2f})", flush=True)
     print()
