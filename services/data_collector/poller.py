@@ -26,6 +26,8 @@ __all__ = ["Exchange", "Poller", "Times", "VenueClient"]
 
 _ROUNDS = 4  # of all venues, within one poll
 _FIRST_PAUSE_S = 0.1
+# A later poll was faster: the tick is refused, but no venue is to blame.
+_OVERTAKEN = ("duplicate", "out_of_order")
 
 _log = get_logger(__name__)
 
@@ -196,7 +198,10 @@ class Poller:
                 self._note_source(symbol, venue)
             except AnswerError as error:
                 self._reject(symbol, venue, error)
-                errors.append(error)
+                if error.reason in _OVERTAKEN:
+                    accepted.add(symbol)  # nobody need be asked for it any more
+                else:
+                    errors.append(error)
             except UnsupportedSymbolError as error:
                 exchange.unsupported |= {symbol}
                 _log.error("exchange has no such market", venue=venue, symbol=symbol, said=error)

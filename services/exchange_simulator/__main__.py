@@ -15,6 +15,7 @@ from common.settings import load_settings
 from common.wire import Feed
 from exchange_simulator.admin import add_admin, status_of
 from exchange_simulator.faults import ActiveFaults, load_faults
+from exchange_simulator.ledger import open_ledger
 from exchange_simulator.limits import RateLimits
 from exchange_simulator.market import Market
 from exchange_simulator.process import ProcessMarket
@@ -37,7 +38,10 @@ def main() -> int:
     health = Health(status=lambda: status_of(exchange))
     health.ready["market"] = lambda: _quotes(exchange)
     stop = stop_on_signals()
-    with OpsServer(settings.ops_host, settings.ops_port, health):
+    with (
+        open_ledger(settings.ledger_file) as exchange.ledger,
+        OpsServer(settings.ops_host, settings.ops_port, health),
+    ):
         asyncio.run(_serve(settings, exchange, stop))
     _log.info("stopped")
     return 0

@@ -13,6 +13,7 @@ import numpy as np
 __all__ = ["BLOCK_S", "Levels", "generator"]
 
 BLOCK_S = 4096
+_KEPT = 1_024  # of each symbol: a statistic of 24 hours asks for 22, again and again
 _DEPTH = 13  # 2**13 blocks: anchors are 388 days apart
 
 
@@ -29,9 +30,17 @@ class Levels:
         self._symbol = symbol
         self._start = float(np.log(start))
         self._deviation: float = volatility * BLOCK_S**0.5  # of one block's increment
+        self._known: dict[int, float] = {}
 
     def at(self, block: int) -> float:
         """Return the log price at ``block * BLOCK_S`` seconds after the epoch."""
+        if block not in self._known:
+            if len(self._known) >= _KEPT:
+                self._known.clear()
+            self._known[block] = self._compute(block)
+        return self._known[block]
+
+    def _compute(self, block: int) -> float:
         span = 1 << _DEPTH
         low = block - block % span
         # Two independent anchors differ by one span's variance when each has half of it.

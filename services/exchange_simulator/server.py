@@ -5,7 +5,7 @@ import json
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -13,6 +13,7 @@ from common.clock import Clock, to_micros
 from exchange_simulator import metrics
 from exchange_simulator.faults import ActiveFaults, Fault
 from exchange_simulator.inquiry import Answer, Inquiry, Route
+from exchange_simulator.ledger import NoLedger
 from exchange_simulator.limits import RateLimits
 from exchange_simulator.market import Market
 from exchange_simulator.venues import binance, coinbase, kraken
@@ -46,6 +47,7 @@ class Exchange:
     faults: ActiveFaults
     limits: RateLimits
     clock: Clock
+    ledger: NoLedger = field(default_factory=NoLedger)
 
     @property
     def now_us(self) -> int:
@@ -70,7 +72,8 @@ def _handler(
     exchange: Exchange, venue: str, route: Route
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handle(request: web.Request) -> web.StreamResponse:
-        struck = exchange.faults.match(venue, request.path_qs, exchange.now_us)
+        asked_us = exchange.now_us
+        struck = exchange.faults.match(venue, request.path_qs, asked_us)
         for _, fault in struck:
             metrics.FAULTS.labels(venue, fault.kind).inc()
         await asyncio.sleep(sum(fault.delay_s for _, fault in struck if fault.kind == "slow"))
@@ -83,6 +86,8 @@ def _handler(
             response = _to_response(route.answer(inquiry), struck)
         response.headers.update(headers)
         metrics.REQUESTS.labels(venue, response.status).inc()
+        if not any(fault.kind == "reset" for _, fault in struck):
+            await exchange.ledger.deliver(request, response, venue, asked_us, struck)
         return response
 
     return handle

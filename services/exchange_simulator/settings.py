@@ -26,6 +26,7 @@ class SimulatorSettings(ServiceSettings):
     replay_file: Path | None = None
     replay_speed: Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)] = 1.0
     faults_file: Path | None = None
+    ledger_file: Path | None = None  # gets a line for each answer that was delivered
 
     @model_validator(mode="after")
     def _symbols_are_known(self) -> "SimulatorSettings":
