@@ -15,6 +15,7 @@ COMPILE := $(UV) pip compile --universal --python-version 3.11 --fork-strategy f
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
 # `make build ARGS="-e instance=demo2"` hands options on to ansible-playbook.
 ARGS ?=
+PARTS ?=
 
 export PYTHONPATH := services
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
@@ -67,8 +68,8 @@ audit: $(DEV_READY) ## known vulnerabilities in what is locked
 	$(BIN)/python tests/audit.py
 
 .PHONY: bench
-bench: $(DEV_READY) ## measured ratios, each beside its floor
-	$(BIN)/python -m benchmarks
+bench: $(DEV_READY) ## measured ratios, each beside its floor (PARTS="lifecycle store": only these)
+	$(BIN)/python -m benchmarks $(PARTS)
 
 .PHONY: lock
 lock: $(DEV_READY) ## pin the newest allowed versions anew

@@ -1,18 +1,31 @@
-"""``python -m benchmarks``: measure, print a row as each is known, and the table at the end."""
+"""``python -m benchmarks [PART ...]``: measure, print a row as each is known, the table at the end."""
 
+import argparse
 import sys
-from itertools import chain
+from collections.abc import Callable, Iterator, Mapping
 
-from benchmarks import collector, lifecycle
-from benchmarks.table import render
+from benchmarks import collector, lifecycle, store
+from benchmarks.table import Row, render
+
+_PARTS: Mapping[str, Callable[[], Iterator[Row]]] = {
+    "lifecycle": lifecycle.measure,
+    "collector": collector.measure,
+    "store": store.measure,
+}
 
 
 def main() -> int:
     """Return 0 when every aim was met, else 1."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("part", nargs="*", help=f"{', '.join(_PARTS)}; all by default")
+    wanted = parser.parse_args().part or list(_PARTS)
+    if unknown := sorted(set(wanted) - set(_PARTS)):
+        parser.error(f"no part {', '.join(unknown)}; type some of: {', '.join(_PARTS)}")
     rows = []
-    for row in chain(lifecycle.measure(), collector.measure()):
-        rows.append(row)
-        print(f"{row.what}: {row.measured:.2f} {row.unit} (floor {row.floor:.2f})", flush=True)
+    for part in wanted:
+        for row in _PARTS[part]():
+            rows.append(row)
+            print(f"{row.what}: {row.measured:.2f} {row.unit} (floor {row.floor:.2f})", flush=True)
     print()
     print(render(rows))
     return 0 if all(row.met is not False for row in rows) else 1
