@@ -1,4 +1,4 @@
-"""``python -m benchmarks [PART ...]``: measure, print a row as each is known, the table at the end."""
+"""``python -m benchmarks [PART ...]``: measure, print each row as it is known, and the table."""
 
 import argparse
 import sys
