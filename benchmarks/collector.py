@@ -210,13 +210,17 @@ def run_day(bootstrap: str, ticks: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         line = Line(settings, Path(name))
         line.start()
-        hour = 3600 * len(_SYMBOLS)
-        for done in range(0, max(ticks, 1), hour):
-            seconds = min(hour, ticks - done) // len(_SYMBOLS)
-            asyncio.run(line.collect(recorded(seconds, done // len(_SYMBOLS))))
-            wait(lambda: line.spool.pending == 0)
+        asyncio.run(collect_hours(line, ticks // len(_SYMBOLS)))
+        wait(lambda: line.spool.pending == 0)
         line.close()
     print(psutil.Process().memory_info().rss / 1e6)
+
+
+async def collect_hours(line: Line, seconds: int) -> None:
+    """Collect so many seconds of all symbols, of which an hour at a time is prepared."""
+    for done in range(0, seconds, 3600):
+        await line.collect(recorded(min(3600, seconds - done), done))
+        await asyncio.to_thread(wait, lambda: line.spool.pending == 0)
 
 
 def poll_start_ms(kafka: KafkaCluster) -> tuple[float, float, int]:
@@ -323,7 +327,10 @@ def main() -> int:
     if len(sys.argv) == 3:
         run_day(sys.argv[1], int(sys.argv[2]))
         return 0
-    found = list(measure())
+    found = []
+    for row in measure():
+        found.append(row)
+        print(f"{row.what}: {row.measured:.2f} {row.unit} (floor {row.floor:.2f})", flush=True)
     print(render(found))
     return 0 if all(row.met for row in found) else 1
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from common.clock import Clock
 from common.kafka import make_consumer, make_producer
+from common.log import get_logger
 from data_collector.breaker import Breaker
 from data_collector.membership import GROUP_OPTIONS, SharingAssignor
 from data_collector.poller import Exchange, VenueClient
@@ -20,6 +21,7 @@ from data_collector.venues.streams import STREAMS
 
 __all__ = ["join_group", "limits_of", "open_exchanges", "open_spool", "producer_of"]
 
+_log = get_logger(__name__)
 _FOREVER_MS = 24 * 3600 * 1000
 # A broker that is back is found within a second or two, not after the client's default of 30.
 _RECONNECT = {"bootstrap_timeout_ms": 3_000, "reconnect_backoff_max_ms": 1_000}
@@ -29,10 +31,13 @@ def open_exchanges(
     settings: CollectorSettings, clock: Clock, stack: AsyncExitStack
 ) -> list[Exchange]:
     """Return the exchanges in their order; ``stack`` closes their connections."""
+    for name in set(settings.exchanges) - set(settings.usable_exchanges):
+        why = f"it does not allow {len(settings.symbols)} symbols at this rate"
+        _log.warning("exchange left out", venue=name, why=why, instead="collector_mode=stream")
     open_ = _open_stream if settings.collector_mode == "stream" else _open_rest
     return [
         Exchange(open_(name, settings, clock, stack), Breaker(name, clock, random.Random()))  # noqa: S311
-        for name in settings.exchanges
+        for name in settings.usable_exchanges
     ]
 
 

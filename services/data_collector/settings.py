@@ -87,14 +87,20 @@ class CollectorSettings(ServiceSettings):
 
     @model_validator(mode="after")
     def _limits_allow_the_symbols(self) -> "CollectorSettings":
-        for name in self.exchanges if self.collector_mode == "rest" else ():
-            if self.plan(name) is None:
-                raise ValueError(
-                    f"{len(self.symbols)} symbols each {self.poll_interval_s} s are more than "
-                    f"{name} allows: take fewer SYMBOLS, a longer POLL_INTERVAL_S, "
-                    f"or leave {name} out of EXCHANGES"
-                )
+        if not self.usable_exchanges:
+            raise ValueError(
+                f"{len(self.symbols)} symbols each {self.poll_interval_s} s are more than any of "
+                f"{', '.join(self.exchanges)} allows: take COLLECTOR_MODE=stream, fewer SYMBOLS, "
+                "or a longer POLL_INTERVAL_S"
+            )
         return self
+
+    @property
+    def usable_exchanges(self) -> tuple[str, ...]:
+        """Return those of ``exchanges``, in order, that may be asked so much."""
+        if self.collector_mode == "stream":
+            return self.exchanges
+        return tuple(name for name in self.exchanges if self.plan(name) is not None)
 
     def plan(self, venue: str) -> tuple[Request, ...] | None:
         """Return the requests for each poll of ``venue``; None if they are more than it allows."""

@@ -36,9 +36,14 @@ def test_all_faults_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_more_symbols_than_a_venue_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     symbols = ",".join(f"S{number}-USD" for number in range(20))
-    said = faults(monkeypatch, SYMBOLS=symbols, EXCHANGES="coinbase")
+    said = faults(monkeypatch, SYMBOLS=symbols, EXCHANGES="coinbase,binance")
     assert "20 symbols" in said
-    assert "leave coinbase out" in said
+    assert "COLLECTOR_MODE=stream" in said
+    monkeypatch.setenv("EXCHANGES", "coinbase,binance,kraken")
+    assert load_settings(CollectorSettings).usable_exchanges == ("kraken",)
+    monkeypatch.setenv("COLLECTOR_MODE", "stream")
+    monkeypatch.setenv("EXCHANGES", "coinbase,binance")
+    assert load_settings(CollectorSettings).usable_exchanges == ("coinbase", "binance")
 
 
 @pytest.mark.parametrize("symbols", ["BTC-USD,BTC-USD", ","])
