@@ -135,11 +135,11 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def _say(self, text: str, color: str | None = None) -> None:
         self._display.display(text, color=color)
 
-    def _follow(self, files: dict[str, str], pattern: str) -> None:
+    def _follow(self, what: dict[str, Any], pattern: str) -> None:
         """Print new lines until Ctrl-C, which ends the command in good order."""
         wanted = re.compile(pattern)
         try:
-            for prefix, line in new_lines(files):
+            for prefix, line in lines_of(what):
                 if wanted.search(line):
                     sys.stdout.write(f"{prefix}{line}\n")
                     sys.stdout.flush()
@@ -226,6 +226,21 @@ def message_of(answer: dict[str, Any]) -> str:
     text = _NOISE.sub("", str(answer.get("msg") or "failed without a message")).strip()
     errors = str(answer.get("stderr") or answer.get("module_stderr") or "").strip()
     return f"{text}\n{errors}" if errors and errors not in text else text
+
+
+def lines_of(what: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Return (prefix, line) of ``files`` or of ``pods``, for ever."""
+    if "pods" not in what:
+        return new_lines(what["files"])
+    import ansible.module_utils  # a callback knows nothing of the project's own without this
+
+    shared = str(Path(__file__).parents[1] / "module_utils")
+    if shared not in ansible.module_utils.__path__:
+        ansible.module_utils.__path__.append(shared)
+    from ansible.module_utils.pod_lines import new_pod_lines
+
+    lines: Iterator[tuple[str, str]] = new_pod_lines(**what["pods"])
+    return lines
 
 
 def new_lines(files: dict[str, str]) -> Iterator[tuple[str, str]]:

@@ -65,6 +65,20 @@ def offsets_behind(known: Mapping[str, int], ends: Mapping[str, int]) -> list[st
     ]
 
 
+def cpu_of_limits(service: Mapping[str, Any]) -> str:
+    """Return used cores beside what is requested and allowed, in thousandths: ``12m (100/400)``."""
+    used = f"{1000 * service['cpu']:.0f}m" if service["measured"] else "-"
+    asked = [1000 * service[kind]["cpu"] for kind in _KINDS]
+    return f"{used} ({asked[0]:.0f}/{asked[1]:.0f})"
+
+
+def memory_of_limits(service: Mapping[str, Any]) -> str:
+    """Return used memory beside what is requested and allowed, in MiB: ``55Mi (96/256)``."""
+    used = f"{service['memory'] / 2**20:.0f}Mi" if service["measured"] else "-"
+    asked = [service[kind]["memory"] / 2**20 for kind in _KINDS]
+    return f"{used} ({asked[0]:.0f}/{asked[1]:.0f})"
+
+
 class FilterModule:
     """Filters of the Kubernetes targets' catalogue."""
 
@@ -74,4 +88,6 @@ class FilterModule:
             "kubernetes_needs": kubernetes_needs,
             "kubernetes_quota": kubernetes_quota,
             "offsets_behind": offsets_behind,
+            "cpu_of_limits": cpu_of_limits,
+            "memory_of_limits": memory_of_limits,
         }

@@ -1,0 +1,225 @@
+"""What a person wants to know of an instance on a cluster: pure, over the API's objects."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible.module_utils.cluster_state import name_of, quantity, replicas_of
+from ansible.module_utils.workload_state import not_rolled_out, pod_fault, refused
+
+_REVISION = "deployment.kubernetes.io/revision"
+_NAME = "app.kubernetes.io/name"
+_OOM = "OOMKilled"
+_NEAR = 0.9  # of a limit or a quota: soon something will be refused or killed
+
+
+def service_view(
+    workload: Mapping[str, Any],
+    pods: Iterable[Mapping[str, Any]],
+    used: Mapping[str, Mapping[str, float]],
+    now: datetime.datetime,
+) -> dict[str, Any]:
+    """Return one line of the status screen; ``used`` is cores and bytes by pod."""
+    mine = [
+        pod for pod in pods if (pod["metadata"].get("labels") or {}).get(_NAME) == name_of(workload)
+    ]
+    spec = workload["spec"]["template"]["spec"]["containers"][0]
+    wanted = replicas_of(workload)
+    ready = int((workload.get("status") or {}).get("readyReplicas", 0))
+    waiting = (refused(workload) or not_rolled_out(workload)) if wanted else ""
+    views = [pod_view(pod, used.get(name_of(pod), {}), now) for pod in mine]
+    return {
+        "state": state_of(wanted, ready, waiting),
+        "wanted": wanted,
+        "ready": ready,
+        "reason": next((pod["fault"] for pod in views if pod["fault"]), waiting),
+        "restarts": sum(pod["restarts"] for pod in views),
+        "last_end": next((pod["last_end"] for pod in views if pod["last_end"]), ""),
+        "cpu": sum(pod["cpu"] for pod in views),
+        "memory": sum(pod["memory"] for pod in views),
+        "measured": any(pod["memory"] for pod in views),
+        "image": spec["image"],
+        "pods": views,
+        **{kind: amounts(spec, kind, max(len(mine), 1)) for kind in ("requests", "limits")},
+    }
+
+
+def state_of(wanted: int, ready: int, waiting: str) -> str:
+    """Return asleep, running, rolling or not ready."""
+    if not wanted:
+        return "asleep"
+    if not waiting:
+        return "running"
+    return "rolling" if ready >= wanted else "not ready"
+
+
+def amounts(container: Mapping[str, Any], kind: str, pods: int) -> dict[str, float]:
+    """Return cores and bytes that ``pods`` pods request or may use."""
+    given = container.get("resources", {}).get(kind, {})
+    return {what: pods * quantity(given.get(what, "0")) for what in ("cpu", "memory")}
+
+
+def pod_view(
+    pod: Mapping[str, Any], used: Mapping[str, float], now: datetime.datetime
+) -> dict[str, Any]:
+    """Return what is shown of a pod."""
+    status = pod.get("status") or {}
+    containers = status.get("containerStatuses") or []
+    ended = [(c.get("lastState") or {}).get("terminated") or {} for c in containers]
+    last = next((end for end in ended if end), {})
+    age = (now - moment(pod["metadata"]["creationTimestamp"])).total_seconds()
+    return {
+        "name": name_of(pod),
+        "phase": "Ending" if pod["metadata"].get("deletionTimestamp") else status.get("phase", "?"),
+        "ready": all(c.get("ready") for c in containers) if containers else False,
+        "restarts": sum(int(c.get("restartCount", 0)) for c in containers),
+        "last_end": f"{last.get('reason', 'ended')} (exit code {last.get('exitCode')})"
+        if last
+        else "",
+        "fault": pod_fault(pod, age),
+        "age_s": age,
+        "node": (pod.get("spec") or {}).get("nodeName", ""),
+        "cpu": used.get("cpu", 0.0),
+        "memory": used.get("memory", 0.0),
+    }
+
+
+def moment(text: Any) -> datetime.datetime:
+    """Return a time that the API wrote."""
+    return datetime.datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+
+
+def pod_metrics(items: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Return cores and bytes by pod from what the metrics API answers."""
+    return {
+        name_of(item): {
+            what: sum(_nano(c["usage"].get(what, "0")) for c in item.get("containers") or [])
+            for what in ("cpu", "memory")
+        }
+        for item in items
+    }
+
+
+def _nano(text: Any) -> float:
+    """Return a quantity; the metrics API writes CPU in billionths or millionths of a core."""
+    word = str(text)
+    for unit, factor in (("n", 1e-9), ("u", 1e-6)):
+        if word.endswith(unit):
+            return float(word.removesuffix(unit)) * factor
+    return float(quantity(word))
+
+
+def scaler_view(scaler: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is shown of an autoscaler."""
+    spec, status = scaler["spec"], scaler.get("status") or {}
+    target = spec["metrics"][0]["resource"]["target"].get("averageUtilization")
+    current = next(
+        (
+            (metric.get("resource") or {}).get("current", {}).get("averageUtilization")
+            for metric in status.get("currentMetrics") or []
+        ),
+        None,
+    )
+    conditions = {c["type"]: c for c in status.get("conditions") or []}
+    active = conditions.get("ScalingActive", {})
+    return {
+        "least": spec.get("minReplicas", 1),
+        "most": spec["maxReplicas"],
+        "now": status.get("currentReplicas", 0),
+        "target": target,
+        "current": current,
+        "fault": active.get("message", "") if active.get("status") == "False" else "",
+        "asleep": active.get("reason") == "ScalingDisabled",
+    }
+
+
+def quota_view(quota: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what is used of each part of a quota."""
+    status = quota.get("status") or {}
+    used, hard = status.get("used") or {}, status.get("hard") or {}
+    return {
+        name: {
+            "used": used.get(name, "0"),
+            "hard": limit,
+            "share": quantity(used.get(name, "0")) / max(quantity(limit), 1e-9),
+        }
+        for name, limit in hard.items()
+    }
+
+
+def claim_view(claim: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is shown of a volume claim."""
+    spec, status = claim["spec"], claim.get("status") or {}
+    return {
+        "phase": str(status.get("phase", "?")),
+        "size": str((status.get("capacity") or spec["resources"]["requests"]).get("storage", "?")),
+        "class": str(spec.get("storageClassName", "default")),
+    }
+
+
+def history(
+    deployment: Mapping[str, Any], sets: Iterable[Mapping[str, Any]], now: datetime.datetime
+) -> list[dict[str, Any]]:
+    """Return a Deployment's versions, newest first."""
+    uid = deployment["metadata"].get("uid")
+    mine = [
+        each
+        for each in sets
+        if any(o.get("uid") == uid for o in each["metadata"].get("ownerReferences") or [])
+    ]
+    rows = [
+        {
+            "revision": int((each["metadata"].get("annotations") or {}).get(_REVISION, 0)),
+            "image": each["spec"]["template"]["spec"]["containers"][0]["image"],
+            "ready": int((each.get("status") or {}).get("readyReplicas", 0)),
+            "age_s": (now - moment(each["metadata"]["creationTimestamp"])).total_seconds(),
+        }
+        for each in mine
+    ]
+    return sorted(rows, key=lambda row: -row["revision"])
+
+
+def cluster_problems(status: Mapping[str, Any], commands: Mapping[str, str]) -> list[str]:
+    """Return what is wrong with the objects, each with what to type; applications first."""
+    found = []
+    for name, service in status["services"].items():
+        look = f"{commands['logs']} -e service={name}"
+        if service["state"] == "asleep":
+            found.append(f"{name} has no replicas. Type: {commands['startup']}")
+        elif service["state"] != "running":
+            found.append(f"{name} is {service['state']}: {service['reason']}. Its log: {look}")
+        elif _OOM in service["last_end"]:
+            limit = service["limits"]["memory"] / 2**20
+            found.append(
+                f"{name} was ended for want of memory (limit {limit:.0f}Mi): raise "
+                f"kubernetes_resources['{name}'] in inventory/group_vars/all/kubernetes.yml, "
+                f"then type: {commands['build']}"
+            )
+        elif service["restarts"] > _RESTARTS:
+            found.append(
+                f"{name} was restarted {service['restarts']} times, at last because of "
+                f"{service['last_end'] or 'a failed probe'}. Its log: {look}"
+            )
+    found += [
+        f"the claim {name} is {claim['phase']}: does the storage class {claim['class']} work? "
+        f"See: kubectl describe pvc {name} -n {commands['namespace']}"
+        for name, claim in status["claims"].items()
+        if claim["phase"] != "Bound"
+    ]
+    found += [
+        f"the autoscaler of {name} does nothing: {scaler['fault']}. Is metrics-server running?"
+        for name, scaler in status["scalers"].items()
+        if scaler["fault"] and not scaler["asleep"]
+    ]
+    found += [
+        f"the quota's {name} is nearly used up ({part['used']} of {part['hard']}): "
+        "a further replica may be refused"
+        for name, part in status["quota"].items()
+        if part["share"] > _NEAR and name.startswith(("requests", "pods"))
+    ]
+    return found
+
+
+_RESTARTS = 3
