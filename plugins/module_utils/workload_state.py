@@ -17,7 +17,7 @@ _HOPELESS = frozenset(
         "RunContainerError",
     }
 )
-_RESTARTS = 3
+RESTARTS = 3
 _SCHEDULE_S = 15.0
 _PULL_S = 10.0
 _PATIENT = frozenset(
@@ -62,8 +62,11 @@ def refused(workload: Mapping[str, Any]) -> str:
     return ""
 
 
-def pod_fault(pod: Mapping[str, Any], seconds: float) -> str:
-    """Return why a pod will not become ready; empty while there is hope. ``seconds`` is its age."""
+def pod_fault(pod: Mapping[str, Any], seconds: float, restarts: int = RESTARTS) -> str:
+    """Return why a pod will not become ready; empty while there is hope.
+
+    ``seconds`` is its age; ``restarts`` says how many ends of a container leave none.
+    """
     status = pod.get("status") or {}
     for condition in status.get("conditions") or []:
         if condition.get("reason") == "Unschedulable" and seconds > _SCHEDULE_S:
@@ -72,18 +75,18 @@ def pod_fault(pod: Mapping[str, Any], seconds: float) -> str:
         *(status.get("initContainerStatuses") or []),
         *(status.get("containerStatuses") or []),
     ]
-    faults = (_container_fault(container, seconds) for container in containers)
+    faults = (_container_fault(container, seconds, restarts) for container in containers)
     return next((fault for fault in faults if fault), "")
 
 
-def _container_fault(container: Mapping[str, Any], seconds: float) -> str:
+def _container_fault(container: Mapping[str, Any], seconds: float, most: int) -> str:
     waiting = (container.get("state") or {}).get("waiting") or {}
     reason = str(waiting.get("reason", ""))
     if reason in _HOPELESS and not (reason in _PATIENT and seconds < _PULL_S):
         return f"{container['name']}: {reason}: {waiting.get('message', '')}".rstrip(": ")
     restarts = int(container.get("restartCount", 0))
     ended = (container.get("lastState") or {}).get("terminated") or {}
-    if restarts >= _RESTARTS and not container.get("ready"):
+    if restarts >= most and not container.get("ready"):
         why = f"{ended.get('reason', 'it ends')}, exit code {ended.get('exitCode')}"
         return f"{container['name']}: ended {restarts} times ({why})"
     return ""

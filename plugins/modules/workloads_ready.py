@@ -10,7 +10,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.kube_api import Kube, KubeError
-from ansible.module_utils.workload_state import newest_pods, not_rolled_out, pod_fault, refused
+from ansible.module_utils.workload_state import (
+    RESTARTS,
+    newest_pods,
+    not_rolled_out,
+    pod_fault,
+    refused,
+)
 
 DOCUMENTATION = r"""
 ---
@@ -27,6 +33,7 @@ options:
     required: true
   kubeconfig: {description: Configuration file; empty takes the usual one., type: str, default: ""}
   context: {description: Context; empty takes the current one., type: str, default: ""}
+  restarts: {description: Ends of a container that leave no hope., type: int, default: 3}
   timeout: {description: Seconds., type: float, default: 300}
 author: ["bitcoin-prediction"]
 """
@@ -53,6 +60,7 @@ def main() -> None:
             "workloads": {"type": "list", "elements": "str", "required": True},
             "kubeconfig": {"type": "str", "default": ""},
             "context": {"type": "str", "default": ""},
+            "restarts": {"type": "int", "default": RESTARTS},
             "timeout": {"type": "float", "default": 300.0},
         },
         supports_check_mode=True,
@@ -120,7 +128,8 @@ def wait(module: Any, cluster: Cluster) -> None:
         passed = time.monotonic() - started
         if not waiting:
             module.exit_json(changed=False, waited=round(passed, 1), seconds=seconds)
-        fault = first_fault(cluster, {name: found[name] for name in waiting if name in found})
+        there = {name: found[name] for name in waiting if name in found}
+        fault = first_fault(cluster, there, module.params["restarts"])
         if fault:
             module.fail_json(msg=fault)
         if passed > module.params["timeout"]:
@@ -131,7 +140,7 @@ def wait(module: Any, cluster: Cluster) -> None:
         time.sleep(_POLL_S)
 
 
-def first_fault(cluster: Cluster, workloads: Mapping[str, Mapping[str, Any]]) -> str:
+def first_fault(cluster: Cluster, workloads: Mapping[str, Mapping[str, Any]], restarts: int) -> str:
     """Return the message about the first workload that cannot become ready; empty while all may."""
     pods = cluster.pods()
     now = datetime.datetime.now(datetime.timezone.utc)  # noqa: TID251, UP017 - a module has no clock
@@ -141,7 +150,7 @@ def first_fault(cluster: Cluster, workloads: Mapping[str, Mapping[str, Any]]) ->
             return f"{name}: {why}"
         for pod in newest_pods(pods, workload["spec"]["template"]["metadata"]["labels"])[:3]:
             born = datetime.datetime.fromisoformat(str(pod["metadata"]["creationTimestamp"]))
-            fault = pod_fault(pod, (now - born).total_seconds())
+            fault = pod_fault(pod, (now - born).total_seconds(), restarts)
             if fault:
                 pod_name = pod["metadata"]["name"]
                 return "\n".join([f"{name}: pod {pod_name}: {fault}", *cluster.story(pod_name)])
