@@ -22,7 +22,8 @@ from common.wire import encode
 
 __all__ = ["LiveMarket", "WebProcess", "free_port"]
 
-_SERVICES = Path(__file__).parents[2] / "services"
+_ROOT = Path(__file__).parents[2]
+_PATHS = os.pathsep.join(map(str, (_ROOT / "services", _ROOT)))
 _START_S = 90.0  # the machine may be busy with other tests
 _STOP_S = 20.0
 
@@ -35,6 +36,8 @@ def free_port() -> int:
 
 class WebProcess:
     """``python -m web_app`` with the given environment; as a context it is ended at the end."""
+
+    module = "web_app"
 
     def __init__(
         self, log: Path, listener: socket.socket | None = None, **environment: object
@@ -54,11 +57,11 @@ class WebProcess:
 
     def launch(self) -> subprocess.Popen[bytes]:
         """Start the process, and do not wait for it."""
-        base = {"PATH": os.environ["PATH"], "PYTHONPATH": str(_SERVICES), "PYTHONUNBUFFERED": "1"}
+        base = {"PATH": os.environ["PATH"], "PYTHONPATH": _PATHS, "PYTHONUNBUFFERED": "1"}
         listener = self._listener.fileno() if self._listener else subprocess.DEVNULL
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "web_app"],
+                [sys.executable, "-m", self.module],
                 stdin=listener,
                 stdout=output,
                 stderr=output,

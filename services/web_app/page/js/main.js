@@ -62,6 +62,7 @@ class Page {
     /** @type {HTMLSelectElement} */ (byId("symbol")).value = this.view.symbol;
     this.stream.follow(this.view.symbol, REPLAY_S);
     await this.reload();
+    performance.mark("interactive"); // numbers, charts and every control are there
     this.#every(1_000, () => this.#tickAge());
     this.#every(SCORES_MS, () => this.#scores());
     this.#every(STATUS_MS, () => this.#status());
