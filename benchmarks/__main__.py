@@ -4,13 +4,14 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping
 
-from benchmarks import collector, lifecycle, store
+from benchmarks import collector, forecast, lifecycle, store
 from benchmarks.table import Row, render
 
 _PARTS: Mapping[str, Callable[[], Iterator[Row]]] = {
     "lifecycle": lifecycle.measure,
     "collector": collector.measure,
     "store": store.measure,
+    "forecast": forecast.measure,
 }
 
 

@@ -1,5 +1,6 @@
 """The service: everything is made here, then it waits as standby and works as the active one."""
 
+import gc
 import logging
 import threading
 from functools import partial
@@ -9,6 +10,7 @@ from sqlalchemy import Engine as Database
 from sqlalchemy.exc import SQLAlchemyError
 
 from bitcoin_forecast_app.broker_watch import BrokerWatch
+from bitcoin_forecast_app.checkpoint import Checkpoint
 from bitcoin_forecast_app.metrics import Metrics
 from bitcoin_forecast_app.registry import Registry
 from bitcoin_forecast_app.settings import ForecastSettings
@@ -83,6 +85,7 @@ def _serve(settings: ForecastSettings, database: Database, stop: threading.Event
     registry = Registry(settings.model_dir, settings.feed)
     trainer = Trainer(settings, clock, metrics)
     supervision = Supervision(worker, registry, trainer, metrics, clock)
+    checkpoint = Checkpoint(database, clock)
     policy = RetentionPolicy(settings.retention_ticks_days, settings.retention_predictions_days)
     retention = Retention(database, policy, clock)
     health = make_health(database, watch, worker, vitals, metrics)
@@ -96,16 +99,19 @@ def _serve(settings: ForecastSettings, database: Database, stop: threading.Event
             health.role = "active"
             metrics.active.set(1)
             _log.info("active")
-            worker.run(stop, partial(_keep_house, supervision, retention))
+            gc.collect()
+            gc.freeze()  # modules and state so far are for good: no pause to look through them
+            worker.run(stop, partial(_keep_house, supervision, retention, checkpoint))
             trainer.stop()
             _close(source, publisher, vitals)
         watch.stop()
         lock.close()
 
 
-def _keep_house(supervision: Supervision, retention: Retention) -> None:
+def _keep_house(supervision: Supervision, retention: Retention, checkpoint: Checkpoint) -> None:
     supervision()
     retention()
+    checkpoint()
 
 
 def _warm(worker: Worker) -> int:

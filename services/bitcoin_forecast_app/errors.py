@@ -2,7 +2,13 @@
 
 from common.errors import PlatformError
 
-__all__ = ["ArtefactError", "ForecastError", "NotEnoughDataError", "RecordingError"]
+__all__ = [
+    "ArtefactError",
+    "ForecastError",
+    "NotEnoughDataError",
+    "RecordingError",
+    "TrainingUnderWayError",
+]
 
 
 class ForecastError(PlatformError):
@@ -19,3 +25,7 @@ class NotEnoughDataError(ForecastError):
 
 class RecordingError(ForecastError):
     """Stop: a file given to the backtest cannot be read as a known format."""
+
+
+class TrainingUnderWayError(ForecastError):
+    """Wait: another process trains on the same feed, and one at a time writes models."""

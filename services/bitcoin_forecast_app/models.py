@@ -1,8 +1,9 @@
-"""``python -m bitcoin_forecast_app.models list|rollback [VERSION]|retrain``: one JSON line.
+"""``python -m bitcoin_forecast_app.models list|rollback [VERSION] [--dry-run]|retrain``: JSON.
 
 Reads MODEL_DIR and FEED (``retrain`` what `train` reads too). ``rollback`` puts VERSION in service,
 or the newest promoted version before the present one, or none where there is none; the running
-forecaster follows within a second or two. Exit codes: 0 done, 1 not possible, 2 wrong use.
+forecaster follows within a second or two. Exit codes: 0 done, 1 not possible, 2 wrong use; those
+of `train` besides.
 """
 
 import argparse
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bitcoin_forecast_app.models")
     parser.add_argument("action", choices=("list", "rollback", "retrain"))
     parser.add_argument("version", nargs="?", help=f"for rollback; {_NONE} for the baseline")
+    parser.add_argument("--dry-run", action="store_true", help="say what rollback would do")
     options = parser.parse_args(arguments)
     if options.action == "retrain":
         return train.main([])
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.action == "list":
             answer = list_models(registry)
         else:
-            answer = rollback(registry, options.version)
+            answer = rollback(registry, options.version, dry_run=options.dry_run)
     except ArtefactError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -63,14 +65,14 @@ def list_models(registry: Registry) -> dict[str, Any]:
     return {"current": registry.current, "models": models}
 
 
-def rollback(registry: Registry, version: str | None) -> dict[str, Any]:
+def rollback(registry: Registry, version: str | None, *, dry_run: bool = False) -> dict[str, Any]:
     """Put another version in service; it is read first, so nothing broken comes in.
 
     Raises `ArtefactError` where it is unknown or cannot be read.
     """
     before = registry.current
     if version is None:
-        older = [v for v in registry.promoted() if not before or v < before]
+        older = [v for v in registry.promoted() if v < before]
         version = older[0] if older else _NONE
     if version != _NONE:
         if version not in registry.versions():
@@ -78,7 +80,7 @@ def rollback(registry: Registry, version: str | None) -> dict[str, Any]:
             raise ArtefactError(f"no model {version}; known: {known}")
         registry.load(version)
     now = "" if version == _NONE else version
-    if now != before:
+    if now != before and not dry_run:
         registry.switch(now)
     return {"before": before, "current": now, "changed": now != before}
 

@@ -4,13 +4,16 @@ MODEL_DIR/FEED/current                    the version in service, empty for none
 MODEL_DIR/FEED/VERSION/weights.npz        the arrays
 MODEL_DIR/FEED/VERSION/manifest.json      checksum, training window, scores, decision
 MODEL_DIR/FEED/last_training.json         the manifest of the newest run, promoted or refused
+MODEL_DIR/FEED/training.lock              held by the run under way, with its process id
 """
 
+import fcntl
 import hashlib
 import io
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 from zipfile import BadZipFile
@@ -18,7 +21,7 @@ from zipfile import BadZipFile
 import msgspec
 import numpy as np
 
-from bitcoin_forecast_app.errors import ArtefactError
+from bitcoin_forecast_app.errors import ArtefactError, TrainingUnderWayError
 from bitcoin_forecast_app.features import EVEN, ODD
 from bitcoin_forecast_app.model import Model
 from common.log import get_logger
@@ -117,6 +120,27 @@ class Registry:
                 return False
 
         return [version for version in self.versions() if was(version)]
+
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """Be the one that trains; the lock goes with the process, however it ends.
+
+        Raises `TrainingUnderWayError` where another one does.
+        """
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with (self.directory / "training.lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                file.seek(0)
+                raise TrainingUnderWayError(
+                    f"a training run is under way (process {file.read().strip() or 'unknown'}); "
+                    "it ends within a minute or two: wait for it, then try again"
+                ) from error
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+            yield
 
     def save(self, model: Model, manifest: Mapping[str, Any]) -> None:
         """Write a version; it appears under its name only when complete."""

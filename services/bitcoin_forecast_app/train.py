@@ -1,7 +1,7 @@
 """``python -m bitcoin_forecast_app.train``: one training run on what is stored, then an end.
 
 Reads DATABASE_URL, MODEL_DIR and FEED. Prints one JSON line, the manifest. Exit codes: 0 a version
-was written (promoted or refused), 3 not enough data, 2 wrong settings.
+was written (promoted or refused), 3 not enough data, 4 another run is under way, 2 wrong settings.
 """
 
 import json
@@ -20,7 +20,7 @@ import numpy as np
 from pydantic import Field
 
 from bitcoin_forecast_app.dataset import concatenate, make_dataset
-from bitcoin_forecast_app.errors import NotEnoughDataError
+from bitcoin_forecast_app.errors import NotEnoughDataError, TrainingUnderWayError
 from bitcoin_forecast_app.evaluation import crps_ratio
 from bitcoin_forecast_app.history import list_series, read_ticks
 from bitcoin_forecast_app.model import NO_MODEL, Model
@@ -32,9 +32,10 @@ from common.lifecycle import run_service
 from common.settings import ServiceSettings, load_settings
 from common.store import make_engine
 
-__all__ = ["NOT_ENOUGH", "WITH_PARENT", "TrainSettings", "main", "train_model"]
+__all__ = ["BUSY", "NOT_ENOUGH", "WITH_PARENT", "TrainSettings", "main", "train_model"]
 
 NOT_ENOUGH: Final = 3
+BUSY: Final = 4
 WITH_PARENT: Final = "--with-parent"  # end when standard input does
 _NICE: Final = 19
 _ROWS: Final = 100_000  # of all series together: a day of one
@@ -59,14 +60,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run once at the lowest priority; with `WITH_PARENT`, end when the parent does."""
     settings = load_settings(TrainSettings)
     os.nice(_NICE)
+    if hasattr(os, "sched_setscheduler"):  # never wakes up into the service's way
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     if WITH_PARENT in (sys.argv[1:] if arguments is None else arguments):
         threading.Thread(target=_end_with_parent, daemon=True).start()
     registry = Registry(settings.model_dir, settings.feed)
     try:
-        manifest = run(settings, registry, SystemClock())
-    except NotEnoughDataError as error:
+        with registry.training():
+            manifest = run(settings, registry, SystemClock())
+    except (NotEnoughDataError, TrainingUnderWayError) as error:
         sys.stdout.write(json.dumps({"error": str(error)}) + "\n")
-        return NOT_ENOUGH
+        return NOT_ENOUGH if isinstance(error, NotEnoughDataError) else BUSY
     sys.stdout.write(json.dumps(manifest) + "\n")
     return 0
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from bitcoin_forecast_app.metrics import Metrics
 from bitcoin_forecast_app.settings import ForecastSettings
-from bitcoin_forecast_app.train import NOT_ENOUGH, WITH_PARENT
+from bitcoin_forecast_app.train import BUSY, NOT_ENOUGH, WITH_PARENT
 from common.clock import Clock
 from common.log import get_logger
 
@@ -70,8 +70,9 @@ class Trainer:
         self._process = None
         self._metrics.training_seconds.set(elapsed_s)
         result = _parse(output)
-        kind = {0: "promoted" if result.get("promoted") else "refused", NOT_ENOUGH: "too_little"}
-        self._metrics.training_runs.labels(kind.get(code, "failed")).inc()
+        kinds = {0: "promoted" if result.get("promoted") else "refused"}
+        kinds |= {NOT_ENOUGH: "too_little", BUSY: "busy"}
+        self._metrics.training_runs.labels(kinds.get(code, "failed")).inc()
         self.last_result = str(
             result.get("reason") or result.get("error") or f"failed with exit code {code}"
         )

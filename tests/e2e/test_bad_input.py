@@ -31,6 +31,8 @@ MISTAKES = [
     ("backup.yml", {"to": "/no/such/file"}, ["there is no /no/such"]),
     ("export.yml", {"since": "yesterday"}, ["yesterday", "2026-01-31T12:00"]),
     ("export.yml", {"format": "xlsx"}, ["xlsx", "parquet"]),
+    ("models.yml", {"action": "rolback"}, ["rolback", "Did you mean rollback"]),
+    ("models.yml", {"action": "rollback", "version": "latest"}, ["latest", "action=list"]),
     ("build.yml", {"web_app_prot": "5002"}, ["web_app_prot", "web_app_port"]),
 ]
 
@@ -58,7 +60,15 @@ def test_a_mistake_is_explained_once(
 
 @pytest.mark.parametrize(
     "playbook",
-    ["startup.yml", "status.yml", "shutdown.yml", "logs.yml", "backup.yml", "export.yml"],
+    [
+        "startup.yml",
+        "status.yml",
+        "shutdown.yml",
+        "logs.yml",
+        "backup.yml",
+        "export.yml",
+        "models.yml",
+    ],
 )
 def test_commands_before_the_first_build_say_what_to_type(
     nothing_built: LocalPlatform, playbook: str

@@ -8,9 +8,14 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.unit.bitcoin_forecast_app.synthetic import market
+from tests.unit.bitcoin_forecast_app.test_network import random_network
 
+from bitcoin_forecast_app import train as training
+from bitcoin_forecast_app.model import Model
+from bitcoin_forecast_app.models import main as models
 from bitcoin_forecast_app.registry import Registry
-from bitcoin_forecast_app.train import NOT_ENOUGH, judge, split
+from bitcoin_forecast_app.start import Start
+from bitcoin_forecast_app.train import BUSY, NOT_ENOUGH, TrainSettings, judge, split
 from common.clock import SystemClock, from_micros
 from common.store import make_engine, upgrade_schema
 from common.store.writer import save_ticks
@@ -117,3 +122,50 @@ def test_a_run_writes_a_version_with_its_scores_and_its_reason(tmp_path: Path) -
     assert manifest["reason"].startswith("promoted" if manifest["promoted"] else "refused")
     assert registry.load(version).version == version
     assert registry.current == (version if manifest["promoted"] else "")
+
+
+def bad_model(version: str) -> Model:
+    """Return a model that is far from every market."""
+    start = Start.empty()
+    return Model(version, random_network(2.0), start)
+
+
+def in_service(tmp_path: Path) -> Registry:
+    """Return a registry where a bad model was promoted."""
+    registry = Registry(tmp_path / "models", "simulated")
+    version = "20200101T000000Z-000000"
+    registry.save(bad_model(version), {"version": version, "promoted": True})
+    registry.switch(version)
+    return registry
+
+
+def test_a_model_that_has_fallen_behind_is_withdrawn_when_none_is_better(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path}/store.db"
+    fill(url, 900)
+    registry = in_service(tmp_path)
+    monkeypatch.setattr(training, "train_model", lambda _series, version, _seed: bad_model(version))
+    settings = TrainSettings(database_url=url, model_dir=tmp_path / "models", feed="simulated")
+    manifest = training.run(settings, registry, SystemClock())
+    assert manifest["reason"].startswith("refused, and the one in service is withdrawn")
+    assert manifest["replaces"] == "20200101T000000Z-000000"
+    assert registry.current == ""
+    assert registry.load_current() is None
+    assert manifest["version"] in registry.versions()
+
+
+def test_one_run_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (("DATABASE_URL", "sqlite:///x"), ("FEED", "simulated")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MODEL_DIR", str(tmp_path))
+    monkeypatch.setattr(os, "nice", lambda _by: 0)
+    monkeypatch.setattr(os, "sched_setscheduler", lambda *_: None)
+    with Registry(tmp_path, "simulated").training():
+        assert models(["retrain"]) == BUSY
+    said = capsys.readouterr().out
+    assert f"a training run is under way (process {os.getpid()})" in said
+    with Registry(tmp_path, "simulated").training():
+        pass  # free again

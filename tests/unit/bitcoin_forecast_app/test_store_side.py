@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine as Database
 from tests.unit.bitcoin_forecast_app.test_engine import START, now, tick
+from tests.unit.bitcoin_forecast_app.test_supervision import Time
 
+from bitcoin_forecast_app.checkpoint import Checkpoint
 from bitcoin_forecast_app.engine import Engine, Key
 from bitcoin_forecast_app.republish import stored_predictions
 from bitcoin_forecast_app.warm import warm_up
@@ -86,3 +88,25 @@ def test_forecasts_of_late_ticks_come_back_with_their_open_horizons_only(
     after = restarted.on_tick(tick(10, price(10)), now(10))
     assert after is not None
     assert {o.horizon_s for o in after.outcomes} <= {5, 10}
+
+
+def test_the_journal_is_folded_in_between_ticks_and_not_by_one_of_them(database: Database) -> None:
+    clock = Time()
+    checkpoint = Checkpoint(database, clock)
+    file = Path(str(database.url.database))
+    before = file.stat().st_size
+    text = "x" * 4_000
+    for number in range(60):  # 1,200 pages and more: a commit would fold them by default
+        with database.begin() as connection:
+            for part in range(20):
+                connection.exec_driver_sql(
+                    "INSERT INTO consumer_offsets VALUES (?, ?, 0, 1)", (f"{number}-{part}", text)
+                )
+        checkpoint()
+    assert file.stat().st_size == before
+    clock.sleep(11)
+    checkpoint()
+    assert file.stat().st_size > before + 1_000 * 4_000
+    with database.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT count(*) FROM consumer_offsets").scalar()
+    assert rows == 1_200
