@@ -29,8 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run as the command line says."""
     options = _parse(arguments)
     try:
-        paths = find_recordings(options.data)
-        recordings = [read_recording(path) for path in paths]
+        recordings = _read(find_recordings(options.data))
     except RecordingError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -76,6 +75,24 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--no-train", action="store_true", help="without TensorFlow: the online experts alone"
     )
     return parser.parse_args(arguments)
+
+
+def _read(paths: Sequence[Path]) -> list[Recording]:
+    """Return the recordings; of several files those that are none are named and left out.
+
+    Raises `RecordingError` where none is left.
+    """
+    found, faults = [], []
+    for path in paths:
+        try:
+            found.append(read_recording(path))
+        except RecordingError as error:
+            faults.append(str(error))
+    if not found:
+        raise RecordingError("\n".join(faults))
+    for fault in faults:
+        sys.stderr.write(f"left out: {fault}\n")
+    return found
 
 
 def _run(

@@ -21,9 +21,12 @@ from bitcoin_forecast_app.observation import SECOND_US, Observation
 __all__ = ["Recording", "find_recordings", "read_recording"]
 
 _SUFFIXES: Final = (".parquet", ".csv", ".csv.gz", ".zip")
-_BOOK: Final = ("local_ms", "bid", "bid_qty", "ask", "ask_qty")
-_TRADES: Final = ("local_ms", "qty", "buyer_maker")
+_BOOK: Final = ("bid", "bid_qty", "ask", "ask_qty")
+_EVENT_TIMES: Final = ("local_ms", "event_ms")  # by our clock, or where it is not told the venue's
+_TRADE_TIMES: Final = ("local_ms", "trade_ms")
+_TRADES: Final = ("qty", "buyer_maker")
 _TIME_NAMES: Final = ("ts", "timestamp", "time")
+_LONGEST_S: Final = 400 * 86_400  # a recording that spans more has a wrong time in it
 _HOLD_S: Final = 300  # a price is held over so many seconds without a bar; beyond that is a gap
 _LEAN_DAY: Final = re.compile(r"(\d{8})_\w+_minute_(trade|quote)\.csv$")
 
@@ -49,7 +52,7 @@ def find_recordings(data: Path) -> list[Path]:
     found = [
         path
         for path in files
-        if path.name.endswith(_SUFFIXES) and not path.stem.endswith("_trades")
+        if path.name.endswith(_SUFFIXES) and not _stem(path).endswith("_trades")
     ]
     if not found:
         raise RecordingError(f"no recording in {data}: none ends in {', '.join(_SUFFIXES)}")
@@ -65,16 +68,25 @@ def read_recording(path: Path) -> Recording:
         if path.name.endswith(".zip"):
             return _lean(path)
         table = _table(path)
-    except (OSError, BadZipFile, pa.ArrowException, ValueError) as error:
+        names = set(table.column_names)
+        if names.issuperset(_BOOK) and names.intersection(_EVENT_TIMES):
+            return _book(path, table)
+        if "close" in names and names.intersection(_TIME_NAMES):
+            return _bars(path, table)
+    except (OSError, BadZipFile, pa.ArrowException, ValueError, TypeError, IndexError) as error:
         raise RecordingError(f"{path}: cannot be read: {error}") from error
-    if set(_BOOK) <= set(table.column_names):
-        return _book(path, table)
-    if "close" in table.column_names and set(_TIME_NAMES) & set(table.column_names):
-        return _bars(path, table)
     raise RecordingError(
         f"{path}: columns {', '.join(table.column_names)} are neither those of best bid/offer "
-        f"events ({', '.join(_BOOK)}) nor of bars (ts, close)"
+        f"events (local_ms, {', '.join(_BOOK)}) nor of bars (ts, close)"
     )
+
+
+def _stem(path: Path) -> str:
+    """Return the name without the endings that say how it is written."""
+    name = path.name
+    for suffix in (".gz", ".csv", ".parquet", ".zip"):
+        name = name.removesuffix(suffix)
+    return name
 
 
 def _table(path: Path) -> Any:
@@ -89,15 +101,17 @@ def _numbers(table: Any, name: str) -> Array:
 
 def _book(path: Path, table: Any) -> Recording:
     """Best bid/offer events by our clock; at each second the newest is in force."""
-    columns = {name: _numbers(table, name) for name in _BOOK}
-    order = np.argsort(columns["local_ms"], kind="stable")
-    local_ms, bid, bid_size, ask, ask_size = (columns[name][order] for name in _BOOK)
-    sound = (bid > 0) & (ask >= bid) & np.isfinite(local_ms)
+    local_ms = _numbers(table, _first(_EVENT_TIMES, table))
+    order = np.argsort(local_ms, kind="stable")
+    local_ms = local_ms[order]
+    bid, bid_size, ask, ask_size = (_numbers(table, name)[order] for name in _BOOK)
+    sound = (bid > 0) & (ask >= bid) & np.isfinite(ask) & np.isfinite(local_ms)
     if not sound.any():
         raise RecordingError(f"{path}: no event has a bid and an ask")
     local_ms, bid, bid_size, ask, ask_size = (
         column[sound] for column in (local_ms, bid, bid_size, ask, ask_size)
     )
+    _check_span(path, local_ms[0] / 1e3, local_ms[-1] / 1e3)
     seconds = np.arange(np.ceil(local_ms[0] / 1e3), np.floor(local_ms[-1] / 1e3) + 1)
     newest = np.searchsorted(local_ms, seconds * 1e3, side="right") - 1
     fresh = seconds * 1e3 - local_ms[newest] <= _HOLD_S * 1e3
@@ -118,7 +132,20 @@ def _book(path: Path, table: Any) -> Recording:
         for second, i, buys, sells, known in rows
         if known
     ]
-    return Recording(path.stem.removesuffix("_bbo"), str(path.parent), 1, observations)
+    return Recording(_stem(path).removesuffix("_bbo"), str(path.parent), 1, observations)
+
+
+def _first(names: tuple[str, ...], table: Any) -> str:
+    return next(name for name in names if name in table.column_names)
+
+
+def _check_span(path: Path, start_s: float, end_s: float) -> None:
+    if end_s - start_s > _LONGEST_S:
+        days = (end_s - start_s) / 86_400
+        raise RecordingError(
+            f"{path}: its times span {days:.0f} days, so one of them is wrong "
+            f"(seconds since 1970: {start_s:.0f} to {end_s:.0f})"
+        )
 
 
 def _flow(path: Path, seconds: Array) -> tuple[Array, Array]:
@@ -128,9 +155,10 @@ def _flow(path: Path, seconds: Array) -> tuple[Array, Array]:
     if trades == path or not trades.exists():
         return unknown, unknown
     table = _table(trades)
-    if not set(_TRADES) <= set(table.column_names):
+    names = set(table.column_names)
+    if not (names.issuperset(_TRADES) and names.intersection(_TRADE_TIMES)):
         return unknown, unknown
-    local_ms = _numbers(table, "local_ms")
+    local_ms = _numbers(table, _first(_TRADE_TIMES, table))
     order = np.argsort(local_ms, kind="stable")
     size = _numbers(table, "qty")[order]
     taker_sold = np.asarray(table["buyer_maker"].to_numpy(zero_copy_only=False), dtype=bool)[order]
@@ -143,19 +171,23 @@ def _flow(path: Path, seconds: Array) -> tuple[Array, Array]:
 
 
 def _bars(path: Path, table: Any) -> Recording:
-    name = next(name for name in _TIME_NAMES if name in table.column_names)
-    column = table[name]
-    if pa.types.is_string(column.type):
-        column = pc.cast(column, pa.timestamp("s", tz="UTC"))
-    if pa.types.is_timestamp(column.type):
-        seconds = np.asarray(pc.cast(column, pa.timestamp("s", tz=column.type.tz)).to_numpy())
-        times = seconds.astype("datetime64[s]").astype(np.int64)
-    else:
-        times = np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.int64)
-        times = times // 1000 if times.max() > 10**11 else times  # milliseconds
-    stem = path.name.removesuffix(".gz").removesuffix(".csv").removesuffix(".parquet")
+    table = table.filter(pc.is_valid(table[_first(_TIME_NAMES, table)]))
+    times = _seconds(table[_first(_TIME_NAMES, table)])
     order = np.argsort(times, kind="stable")
-    return _on_grid(stem, path, times[order], _numbers(table, "close")[order])
+    return _on_grid(_stem(path), path, times[order], _numbers(table, "close")[order])
+
+
+def _seconds(column: Any) -> NDArray[np.int64]:
+    """Return seconds since 1970 of moments as text, as timestamps or as numbers in any unit."""
+    if pa.types.is_string(column.type):
+        column = pc.cast(column, pa.timestamp("ms", tz="UTC"))
+    if pa.types.is_timestamp(column.type):
+        moments = np.asarray(pc.cast(column, pa.timestamp("ms", tz=column.type.tz)).to_numpy())
+        return moments.astype("datetime64[s]").astype(np.int64)
+    times = np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.int64)
+    while len(times) and np.median(times) > 10**11:  # milli-, micro-, nanoseconds
+        times = times // 1000
+    return times
 
 
 def _on_grid(name: str, path: Path, times: NDArray[np.int64], close: Array) -> Recording:
@@ -164,6 +196,7 @@ def _on_grid(name: str, path: Path, times: NDArray[np.int64], close: Array) -> R
     times, close = times[sound], close[sound]
     if len(times) < 2:
         raise RecordingError(f"{path}: fewer than two bars with a price")
+    _check_span(path, float(times[0]), float(times[-1]))
     spacing = np.diff(times)
     step_s = 60 if np.median(spacing) >= 60 and (times % 60 == times[0] % 60).all() else 1
     grid = np.arange(times[0], times[-1] + 1, step_s)
@@ -192,7 +225,7 @@ def _lean(path: Path) -> Recording:
     else:
         close = np.array([_middle(row) for row in rows])
     # A bar is known when its minute has ended.
-    return _on_grid(path.stem, path, times + 60, close)
+    return _on_grid(_stem(path), path, times + 60, close)
 
 
 def _middle(row: list[bytes]) -> float:

@@ -123,6 +123,99 @@ def test_what_cannot_be_read_is_said_with_its_name(
         read_recording(tmp_path / "y.parquet")
 
 
+BOOK = "local_ms,bid,bid_qty,ask,ask_qty"
+
+
+def write(path: Path, *lines: str) -> Path:
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_books_are_read_whatever_else_is_in_them_and_in_any_order(tmp_path: Path) -> None:
+    rows = [f"{1_700_000_000_000 + 400 * n},9,{100 + n % 3},2,{101 + n % 3},1,x" for n in range(60)]
+    rows[7] = rows[7].replace(",9,101", ",9,nan")
+    rows[9] = rows[9].replace(",101,1,x", ",inf,1,x")
+    head = "event_ms,depth,bid,bid_qty,ask,ask_qty,note"
+    recording = read_recording(write(tmp_path / "x_bbo.csv", head, *reversed(rows)))
+    assert recording.name == "x"
+    assert [o.time_us // 10**6 for o in recording.observations[:3]] == [
+        1_700_000_000,
+        1_700_000_001,
+        1_700_000_002,
+    ]
+    assert all(np.isfinite(o.mid) for o in recording.observations)
+    assert np.isnan(recording.observations[0].buy_volume)
+
+
+def test_trades_beside_a_compressed_book_are_its_flow_and_no_recording(tmp_path: Path) -> None:
+    start = 1_700_000_000_000
+    rows = [f"{start + 1000 * n},100,2,101,1" for n in range(9)]
+    book = tmp_path / "x_bbo.csv.gz"
+    book.write_bytes(gzip.compress("\n".join([BOOK, *rows]).encode()))
+    trades = f"local_ms,qty,buyer_maker\n{start + 500},3,false\n{start + 600},2,true\n"
+    (tmp_path / "x_trades.csv.gz").write_bytes(gzip.compress(trades.encode()))
+    assert find_recordings(tmp_path) == [book]
+    second = read_recording(book).observations[1]
+    assert (second.buy_volume, second.sell_volume) == (3.0, 2.0)
+
+
+@pytest.mark.parametrize("unit", [1, 10**3, 10**6, 10**9])
+def test_bars_have_their_time_in_any_unit(tmp_path: Path, unit: int) -> None:
+    rows = [f"{(1_700_000_000 + n) * unit},{100 + n}" for n in range(5)]
+    bars = read_recording(write(tmp_path / "x.csv", "time,close", *rows)).observations
+    assert [(o.time_us // 10**6, o.mid) for o in bars] == [
+        (1_700_000_000 + n, 100.0 + n) for n in range(5)
+    ]
+
+
+def test_no_outcome_reaches_across_a_gap_in_a_recording(tmp_path: Path) -> None:
+    start = 1_700_000_000
+    rows = [f"{start + n},{100 + n % 2}" for n in range(100)]
+    rows += [f"{start + 5_000 + n},{200 + n % 2}" for n in range(100)]
+    recording = read_recording(write(tmp_path / "x.csv", "time,close", *rows))
+    forecaster = Forecaster()
+    moves = [
+        abs(item.actual - item.issue.observation.mid)
+        for _, settled in replay(forecaster, recording.observations)
+        for item in settled
+    ]
+    assert max(moves) <= 1.0
+    assert forecaster.settlement.unscored["gap"] > 100
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ([BOOK], "no event has a bid and an ask"),
+        ([BOOK, "1700000000000,100,1,99,1"], "no event has a bid and an ask"),
+        ([BOOK, "1700000000000,a,1,99,1"], "cannot be read"),
+        ([BOOK, "0,100,1,101,1", "1700000000000,100,1,101,1"], "one of them is wrong"),
+        (["time,close"], "fewer than two bars"),
+        (["time,close", "yesterday,5", "today,6"], "cannot be read"),
+        ([""], "cannot be read"),
+    ],
+)
+def test_a_file_that_cannot_be_used_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], lines: list[str], words: str
+) -> None:
+    path = write(tmp_path / "x.csv", *lines)
+    assert main(["--data", str(path), "--no-train"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"{path}: ")
+    assert words in said
+
+
+def test_in_a_folder_what_is_no_recording_is_named_and_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "notes.csv", "a,b", "1,2")
+    write(tmp_path / "bars.csv", "time,close", *(f"{1_700_000_000 + n},100" for n in range(40)))
+    assert main(["--data", str(tmp_path), "--no-train", "--horizons", "1"]) == 0
+    out = capsys.readouterr()
+    assert "notes.csv: columns a, b are neither" in out.err
+    assert "bars" in out.out
+
+
 @pytest.mark.skipif(not REAL_DATA.is_dir(), reason=f"no recordings in {REAL_DATA.name}")
 def test_real_recordings_are_read_as_they_are() -> None:
     paths = find_recordings(REAL_DATA)
