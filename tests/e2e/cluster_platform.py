@@ -7,12 +7,11 @@ Where ``KUBECONFIG`` names a cluster and ``E2E_CLUSTER_VARIABLES`` a file of var
 import json
 import os
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +57,7 @@ def why_no_cluster() -> str:
 class ClusterPlatform(LocalPlatform):
     """An instance on the `cluster` target; pods stand where processes stood."""
 
-    instance: str = "e2e"
-    ports: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def target(self) -> str:
-        """Return the target's name."""
-        return "cluster"
+    target = "cluster"
 
     @property
     def namespace(self) -> str:
@@ -77,14 +70,13 @@ class ClusterPlatform(LocalPlatform):
         told = yaml.safe_load(file.read_text())
         if playbook != "build.yml":  # recorded by the build
             told = {k: v for k, v in told.items() if k.startswith(("kubernetes_", "images_"))}
-        known = {"instance": self.instance, "target": "cluster", **variables}
+        known = {"instance": self.instance, "target": self.target, **variables}
         return [
             str(Path(sys.executable).parent / "ansible-playbook"),
             playbook,
             *arguments,
             "-e",
-            json.dumps(told),
-            *(part for key, value in known.items() for part in ("-e", f"{key}={value}")),
+            json.dumps({**told, **known}),
         ]
 
     def objects(self, kind: str, api_version: str = "v1") -> list[Any]:
@@ -116,6 +108,30 @@ class ClusterPlatform(LocalPlatform):
             if not pod["metadata"].get("deletionTimestamp")
             and pod["status"].get("phase") in ("Running", "Pending")
         }
+
+    def untouched(self, besides: str = "") -> dict[Any, Any]:
+        """Return each workload's template; autoscalers may change how many pods are made of it."""
+        return {
+            item["metadata"]["name"]: item["spec"]["template"]
+            for kind in ("Deployment", "StatefulSet")
+            for item in self.objects(kind, "apps/v1")
+            if item["metadata"]["name"] != besides
+        }
+
+    def require_shut(self, mode: str, before: dict[Any, str]) -> None:
+        """Assert that a shutdown went as far as ``mode`` says, and no further."""
+        left = {name.partition("/")[2] for name, count in self.workloads().items() if count}
+        assert set(self.process_names().values()) == left
+        assert left == ({"zookeeper", "kafka", "database"} if mode == "services" else set())
+        assert before
+
+    def require_back(self, mode: str, before: dict[Any, str], replicas: dict[str, int]) -> None:
+        """Assert that a startup brought back as much as there was; autoscalers may add to it."""
+        now, scaled = self.workloads(), self.autoscaled()
+        assert now.keys() == replicas.keys(), (mode, before)
+        for name, count in now.items():
+            more = name.partition("/")[2] in scaled and count > replicas[name]
+            assert count == replicas[name] or more, f"{name} has {count} of {replicas[name]}"
 
     def execute(self, pod: str, *command: str) -> str:
         """Return what a command prints in a pod."""
@@ -163,7 +179,7 @@ class ClusterPlatform(LocalPlatform):
 
     @contextmanager
     def load_inside(self, url: str, seconds: float, rate: float = 50) -> Iterator[dict[str, Any]]:
-        """Run load from a pod of the cluster; yields what is filled with its findings at the end."""
+        """Run load from a pod of the cluster; what is yielded gets its findings at the end."""
         web = next(p for p in self.objects("Pod") if p["metadata"]["labels"][_NAME] == "web-app")
         image = web["spec"]["containers"][0]["image"]
         security = {
@@ -221,10 +237,3 @@ class ClusterPlatform(LocalPlatform):
         while not condition():
             assert time.monotonic() < end, "the pod did not get there"
             time.sleep(0.5)
-
-    def namespace_is_gone(self) -> bool:
-        """Return whether nothing is left of the namespace."""
-        done = subprocess.run(
-            [sys.executable, "-c", _GONE, self.namespace], capture_output=True, check=False
-        )
-        return done.returncode == 0

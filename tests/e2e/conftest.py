@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.e2e.cluster_platform import ClusterPlatform, why_no_cluster
 from tests.e2e.local_platform import LocalPlatform, copy_checkout
 
 PORTS = ("web_app_port", "kafka_ui_port", "kafka_port", "zookeeper_port", "simulator_port")
@@ -26,11 +27,15 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy_checkout(tmp_path_factory.mktemp("checkout"))
 
 
-@pytest.fixture(scope="session")
-def platform(checkout: Path) -> Iterator[LocalPlatform]:
+@pytest.fixture(scope="session", params=["local", "cluster"])
+def platform(request: pytest.FixtureRequest, checkout: Path) -> Iterator[LocalPlatform]:
+    """The contract is one, the target its parameter."""
+    kind = {"local": LocalPlatform, "cluster": ClusterPlatform}[request.param]
+    if kind is ClusterPlatform and why_no_cluster():
+        pytest.skip(why_no_cluster())
     home = Path(tempfile.mkdtemp(prefix="bp"))  # short: a socket's path is limited
     ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
-    platform = LocalPlatform(checkout, home, ports=ports)
+    platform = kind(checkout, home, ports=ports)
     yield platform
     platform.run("shutdown.yml", mode="delete", confirm="true")
     for process in platform.processes().values():

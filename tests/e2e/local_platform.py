@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -61,6 +62,8 @@ class LocalPlatform:
     instance: str = "e2e"
     ports: dict[str, int] = field(default_factory=dict)
 
+    target = "local"
+
     @property
     def directory(self) -> Path:
         """Return the instance's directory."""
@@ -88,7 +91,7 @@ class LocalPlatform:
 
     def command(self, playbook: str, *arguments: str, **variables: object) -> list[str]:
         """Return the command line that runs ``playbook`` on this instance."""
-        known = {"instance": self.instance, "target": "local", **variables}
+        known = {"instance": self.instance, "target": self.target, **variables}
         return [
             str(Path(sys.executable).parent / "ansible-playbook"),
             playbook,
@@ -192,6 +195,32 @@ class LocalPlatform:
             except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
                 continue
         return found
+
+    def untouched(self, besides: str = "") -> dict[Any, Any]:
+        """Return what differs as soon as any service but ``besides`` was started anew."""
+        return {pid: name for pid, name in self.process_names().items() if name != besides}
+
+    def require_shut(self, mode: str, before: dict[Any, str]) -> None:
+        """Assert that a shutdown went as far as ``mode`` says, and no further."""
+        now = self.process_names()
+        if mode == "pause":
+            assert now.keys() == before.keys()
+            assert {p.status() for p in self.processes().values()} == {psutil.STATUS_STOPPED}
+        elif mode == "services":
+            assert {"zookeeper", "kafka"} <= set(now.values())
+            assert not {"data-collector", "bitcoin-forecast-app", "web-app"} & set(now.values())
+        else:
+            assert now == {}
+
+    def require_back(self, mode: str, before: dict[Any, str], replicas: dict[str, int]) -> None:
+        """Assert that a startup brought back as much as there was."""
+        assert self.workloads().keys() >= replicas.keys()
+        if mode == "pause":
+            assert self.process_names().keys() == before.keys()
+
+    def workloads(self) -> dict[str, int]:
+        """Return how many processes of each service there are."""
+        return dict(Counter(self.process_names().values()))
 
     def process_names(self) -> dict[int, str]:
         """Return the service's name of each process."""

@@ -4,6 +4,7 @@ Each test leaves the instance running; what a mode must keep is compared before 
 """
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -15,6 +16,7 @@ import httpx
 import psutil
 import pyarrow.parquet as pq
 import pytest
+from tests.e2e.cluster_platform import ClusterPlatform
 from tests.e2e.load import RequestLoad, StreamClients
 from tests.e2e.local_platform import TOPICS, LocalPlatform, wait_until
 
@@ -36,6 +38,22 @@ def live(platform: LocalPlatform) -> LocalPlatform:
     return platform
 
 
+@pytest.fixture
+def local(live: LocalPlatform) -> LocalPlatform:
+    """For what only the local target has: processes, layers and files of this machine."""
+    if isinstance(live, ClusterPlatform):
+        pytest.skip("of the local target")
+    return live
+
+
+@pytest.fixture
+def cluster(live: LocalPlatform) -> ClusterPlatform:
+    """For what only a cluster has: pods, images, autoscalers."""
+    if not isinstance(live, ClusterPlatform):
+        pytest.skip("of a cluster")
+    return live
+
+
 def test_a_built_system_is_healthy_and_says_that_its_data_are_simulated(
     live: LocalPlatform,
 ) -> None:
@@ -49,10 +67,10 @@ def test_a_built_system_is_healthy_and_says_that_its_data_are_simulated(
     assert set(SERVICES) <= set(live.process_names().values())
 
 
-def test_nothing_listens_beyond_loopback(live: LocalPlatform) -> None:
+def test_nothing_listens_beyond_loopback(local: LocalPlatform) -> None:
     addresses = {
         connection.laddr.ip
-        for process in live.processes().values()
+        for process in local.processes().values()
         for connection in process.net_connections("inet")
         if connection.status == psutil.CONN_LISTEN
     }
@@ -70,24 +88,24 @@ def test_each_tick_is_stored_once_with_its_prediction(live: LocalPlatform) -> No
 
 
 def test_building_again_changes_nothing(live: LocalPlatform) -> None:
-    before = live.process_names()
+    before = live.untouched()
     again = live.succeed("build.yml")
     assert again.changed == 0, again.output
-    assert live.process_names().keys() == before.keys()
+    assert live.untouched() == before
 
 
 def test_check_mode_changes_nothing_on_a_running_system(live: LocalPlatform) -> None:
-    before = live.process_names()
+    before = live.untouched()
     live.succeed("build.yml", "--check")
     live.succeed("update.yml", "--check", service="web-app")
     live.succeed("shutdown.yml", "--check", mode="stop")
-    assert live.process_names().keys() == before.keys()
+    assert live.untouched() == before
 
 
 def test_status_and_logs_only_look(live: LocalPlatform) -> None:
     status = live.succeed("status.yml")
     assert status.changed == 0
-    for word in (*SERVICES, *TOPICS, live.ports["web_app_port"], "local"):
+    for word in (*SERVICES, *TOPICS, live.ports["web_app_port"], live.target):
         assert str(word) in status.output
     httpx.get(f"{live.web}/api/metrics-data", timeout=10).raise_for_status()
     for name, line in {
@@ -104,60 +122,60 @@ def test_status_and_logs_only_look(live: LocalPlatform) -> None:
 
 
 def test_a_backup_is_taken_and_restored_while_prices_come(
-    live: LocalPlatform, tmp_path: Path
+    local: LocalPlatform, tmp_path: Path
 ) -> None:
     file = tmp_path / "backup.sqlite3"
-    assert live.succeed("backup.yml", "--check", to=file).code == 0
+    assert local.succeed("backup.yml", "--check", to=file).code == 0
     assert not file.exists()
-    backup = live.succeed("backup.yml", to=file)
+    backup = local.succeed("backup.yml", to=file)
     assert str(file) in backup.output
-    assert live.run("backup.yml", to=file).code != 0, "it was overwritten"
+    assert local.run("backup.yml", to=file).code != 0, "it was overwritten"
     with closing(sqlite3.connect(file)) as taken:
         saved, newest = taken.execute("SELECT count(*), max(sequence) FROM ticks").fetchone()
-    before = live.query("SELECT count(*), max(sequence) FROM ticks")
+    before = local.query("SELECT count(*), max(sequence) FROM ticks")
     assert before[1] > newest
-    live.succeed("restore.yml", "--check", **{"from": file})
-    assert live.query("SELECT max(sequence) FROM ticks")[0] >= before[1]
-    restored = live.succeed("restore.yml", **{"from": file})
+    local.succeed("restore.yml", "--check", **{"from": file})
+    assert local.query("SELECT max(sequence) FROM ticks")[0] >= before[1]
+    restored = local.succeed("restore.yml", **{"from": file})
     assert "replaced-" in restored.output
-    live.wait_for_new_prediction(60)
+    local.wait_for_new_prediction(60)
     # What came after the backup was read again from Kafka: every second is there, once.
-    count, first, last = live.query(
+    count, first, last = local.query(
         f"SELECT count(*), min(sequence), max(sequence) FROM ticks WHERE sequence >= {newest}"
     )
     assert count == (last - first) / 1_000_000 + 1
-    assert live.query("SELECT count(*) FROM ticks")[0] >= max(saved, before[0])
+    assert local.query("SELECT count(*) FROM ticks")[0] >= max(saved, before[0])
 
 
-def test_what_is_no_backup_changes_nothing(live: LocalPlatform, tmp_path: Path) -> None:
-    pids = live.process_names().keys()
+def test_what_is_no_backup_changes_nothing(local: LocalPlatform, tmp_path: Path) -> None:
+    pids = local.process_names().keys()
     (tmp_path / "junk").write_text("junk" * 1_000)
-    refused = live.run("restore.yml", **{"from": tmp_path / "junk"})
+    refused = local.run("restore.yml", **{"from": tmp_path / "junk"})
     assert refused.code != 0
     assert "is no backup of a store" in refused.output
     assert refused.changed == 0
-    assert live.process_names().keys() == pids
+    assert local.process_names().keys() == pids
 
 
 def test_files_of_the_earlier_system_come_in_once_and_go_out_again(
-    live: LocalPlatform, tmp_path: Path
+    local: LocalPlatform, tmp_path: Path
 ) -> None:
     (tmp_path / "raw").mkdir()
     header, line = "timestamp,open,high,low,close,volume", "2020-01-01T00:00:00,1,2,1,2,9"
     (tmp_path / "raw" / "instant_data.csv").write_text(f"{header}\n{line}\n")
-    assert live.succeed("import.yml", **{"from": tmp_path}).changed == 1
-    assert live.succeed("import.yml", **{"from": tmp_path}).changed == 0
+    assert local.succeed("import.yml", **{"from": tmp_path}).changed == 1
+    assert local.succeed("import.yml", **{"from": tmp_path}).changed == 0
     file = tmp_path / "bars.parquet"
-    live.succeed("export.yml", table="bars_1m", until="2020-02-01", format="parquet", to=file)
+    local.succeed("export.yml", table="bars_1m", until="2020-02-01", format="parquet", to=file)
     bar = pq.read_table(file).to_pylist()[0]
     assert (bar["feed"], bar["open"], bar["close"]) == ("live", 1.0, 2.0)
 
 
 def test_updating_unchanged_source_restarts_nothing(live: LocalPlatform) -> None:
-    before = live.process_names()
+    before = live.untouched()
     update = live.succeed("update.yml", service="web-app")
     assert update.changed == 0, update.output
-    assert live.process_names().keys() == before.keys()
+    assert live.untouched() == before
 
 
 def touch_source(live: LocalPlatform, package: str, text: str) -> None:
@@ -169,7 +187,7 @@ def touch_source(live: LocalPlatform, package: str, text: str) -> None:
 def test_a_new_web_app_is_rolled_in_without_a_failed_request_or_a_missed_event(
     live: LocalPlatform,
 ) -> None:
-    others = {pid: name for pid, name in live.process_names().items() if name != "web-app"}
+    others = live.untouched(besides="web-app")
     touch_source(live, "web_app", "\n# changed\n")
     stream = f"{live.web}/api/v1/stream?symbol=BTC-USD"
     with StreamClients(stream) as clients, RequestLoad(f"{live.web}/api/health") as load:
@@ -183,8 +201,7 @@ def test_a_new_web_app_is_rolled_in_without_a_failed_request_or_a_missed_event(
     assert clients.reconnects >= 20, "the old version was never left"
     for seen in clients.sequences:
         assert seen == list(range(seen[0], seen[-1] + 1, 1_000_000))
-    after = live.process_names()
-    assert {pid: name for pid, name in after.items() if name != "web-app"} == others
+    assert live.untouched(besides="web-app") == others
 
 
 @pytest.mark.parametrize("service", ["data-collector", "bitcoin-forecast-app"])
@@ -210,7 +227,7 @@ def test_a_new_worker_takes_over_without_a_gap(live: LocalPlatform, service: str
 
 
 def test_a_broken_version_is_refused_and_the_old_one_goes_on(live: LocalPlatform) -> None:
-    before = {p for p, name in live.process_names().items() if name == "web-app"}
+    before = live.untouched()
     path = live.checkout / "services" / "web_app" / "__main__.py"
     good = path.read_text()
     path.write_text("raise SystemExit('broken on purpose')\n")
@@ -222,76 +239,99 @@ def test_a_broken_version_is_refused_and_the_old_one_goes_on(live: LocalPlatform
     assert update.code != 0
     assert "broken on purpose" in update.output
     assert load.failures == []
-    assert {p for p, name in live.process_names().items() if name == "web-app"} == before
+    assert live.untouched() == before
+
+
+def test_a_cluster_rolls_without_a_failed_request_inside_it(cluster: ClusterPlatform) -> None:
+    touch_source(cluster, "web_app", "\n# changed again\n")
+    with cluster.load_inside("http://web-app:5001/api/health", seconds=150, rate=20) as found:
+        cluster.succeed("update.yml", service="web-app")
+    assert found["failures"] == []
+    assert found["answered"] > 300
+
+
+@pytest.mark.parametrize("way", ["never ready", "wrong tag"])
+def test_a_cluster_takes_back_what_never_gets_ready(cluster: ClusterPlatform, way: str) -> None:
+    before = cluster.untouched()
+    path = cluster.checkout / "services" / "web_app" / "__main__.py"
+    good = path.read_text()
+    variables: dict[str, object] = {"service": "web-app"}
+    if way == "never ready":
+        path.write_text("import time\nprint('asleep on purpose', flush=True)\ntime.sleep(3600)\n")
+    else:
+        variables["service_images"] = {"web-app": "localhost/none:1"}
+    try:
+        with RequestLoad(f"{cluster.web}/api/health") as load:
+            update = cluster.run("update.yml", **variables)
+    finally:
+        path.write_text(good)
+    assert update.code != 0
+    assert ("asleep on purpose" if way == "never ready" else "localhost/none:1") in update.output
+    assert "rolled back" in update.output
+    (seconds,) = re.findall(r"Wait until web-app is rolled out +([0-9.]+) s", update.output)
+    assert float(seconds) < 60
+    assert load.failures == []
+    assert cluster.untouched() == before
 
 
 @pytest.mark.parametrize("mode", ["pause", "services", "stop"])
 def test_what_is_shut_down_comes_back_whole(live: LocalPlatform, mode: str) -> None:
-    before, processes = live.facts(), live.process_names()
+    before, processes, replicas = live.facts(), live.process_names(), live.workloads()
     live.succeed("shutdown.yml", mode=mode)
-    shut = live.process_names()
-    if mode == "pause":
-        assert shut.keys() == processes.keys()
-        assert {p.status() for p in live.processes().values()} == {psutil.STATUS_STOPPED}
-    elif mode == "services":
-        assert {"zookeeper", "kafka"} <= set(shut.values())
-        assert not {"data-collector", "bitcoin-forecast-app", "web-app"} & set(shut.values())
-    else:
-        assert shut == {}
+    live.require_shut(mode, processes)
     again = live.succeed("shutdown.yml", mode=mode)
     assert again.changed == 0, again.output
     live.succeed("startup.yml")
+    live.require_back(mode, processes, replicas)
     live.wait_for_new_prediction()
     live.require_kept(before)
     assert live.health()["model_version"]
-    if mode == "pause":
-        assert live.process_names().keys() == processes.keys()
     assert live.succeed("startup.yml").changed == 0
 
 
-def test_any_killed_process_comes_back(live: LocalPlatform) -> None:
+def test_any_killed_process_comes_back(local: LocalPlatform) -> None:
     for service in SERVICES:
-        before = live.facts()
-        for pid, name in live.process_names().items():
+        before = local.facts()
+        for pid, name in local.process_names().items():
             if name == service:
                 os.kill(pid, signal.SIGKILL)
-        live.succeed("startup.yml")
-        live.wait_for_new_prediction(60)
-        live.require_kept(before)
+        local.succeed("startup.yml")
+        local.wait_for_new_prediction(60)
+        local.require_kept(before)
 
 
-def test_everything_killed_at_once_comes_back(live: LocalPlatform) -> None:
-    before = live.facts()
-    for pid in live.processes():
+def test_everything_killed_at_once_comes_back(local: LocalPlatform) -> None:
+    before = local.facts()
+    for pid in local.processes():
         os.kill(pid, signal.SIGKILL)
-    live.succeed("startup.yml")
-    live.wait_for_new_prediction(60)
-    live.require_kept(before)
+    local.succeed("startup.yml")
+    local.wait_for_new_prediction(60)
+    local.require_kept(before)
 
 
-def test_a_killed_supervisor_leaves_no_strays(live: LocalPlatform) -> None:
-    before = live.facts()
-    for pid, process in live.processes().items():
+def test_a_killed_supervisor_leaves_no_strays(local: LocalPlatform) -> None:
+    before = local.facts()
+    for pid, process in local.processes().items():
         if "supervisord" in " ".join(process.cmdline()):
             os.kill(pid, signal.SIGKILL)
-    live.succeed("startup.yml")
-    live.wait_for_new_prediction(60)
-    live.require_kept(before)
-    names = sorted(live.process_names().values())
+    local.succeed("startup.yml")
+    local.wait_for_new_prediction(60)
+    local.require_kept(before)
+    names = sorted(local.process_names().values())
     assert names.count("data-collector") == 1
     assert names.count("kafka") == 1
 
 
-def test_half_made_layers_are_made_again(live: LocalPlatform) -> None:
-    live.succeed("shutdown.yml", mode="stop")
-    layers = live.data_home / "bitcoin-prediction" / "layers"
+def test_half_made_layers_are_made_again(local: LocalPlatform) -> None:
+    local.succeed("shutdown.yml", mode="stop")
+    layers = local.data_home / "bitcoin-prediction" / "layers"
     jar = next(layers.glob("jars/*/kafka_2.13-*.jar"))
     jar.write_bytes(jar.read_bytes()[:1000])
     venv = next(layers.glob("venvs/data-collector-*"))
     next(venv.glob("lib/python*/site-packages/msgspec/__init__.py")).unlink()
     next(venv.glob(".*complete*"), Path("none")).unlink(missing_ok=True)
-    live.succeed("build.yml")
-    live.wait_for_new_prediction(60)
+    local.succeed("build.yml")
+    local.wait_for_new_prediction(60)
 
 
 def test_two_commands_at_once_do_not_meet(live: LocalPlatform) -> None:
