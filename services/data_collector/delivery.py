@@ -197,7 +197,9 @@ class Delivery:
     def _finished(self, window: deque[_Sent]) -> bool:
         if not self._stop.is_set():
             return False
-        return (not window and self.pending == 0) or self._deadline.remaining() <= 0
+        if not window and self.pending == 0:
+            return True
+        return self._away or self._deadline.remaining() <= 0  # the spool keeps the rest
 
     def _can_go_on(self, window: deque[_Sent]) -> bool:
         """Return whether there is work that needs no waiting."""
