@@ -130,8 +130,17 @@ class Collector:
         settings = self._settings
         retry_until_s = 0.7 * settings.poll_interval_s  # the answer still belongs to this second
         times = Times(settings.request_timeout_s, settings.poll_deadline_s, retry_until_s)
-        desk, venues = self._desk, tuple(exchanges)
-        return Poller(venues, self._mine, times, self._clock, desk.accept, desk.reject, desk.flush)
+        desk, share, clock = self._desk, self._share, self._clock
+        return Poller(
+            tuple(exchanges),
+            lambda: share.owned,
+            lambda: share.lingering(clock.monotonic()),
+            times,
+            clock,
+            desk.accept,
+            desk.reject,
+            desk.flush,
+        )
 
     def _mine(self) -> frozenset[str]:
         return self._share.at(self._clock.monotonic())
@@ -168,7 +177,7 @@ class Collector:
         self._remember(self._share.owned)
         self._show_role()
         if gained and self._schedule.running:
-            self._schedule.poll_now()
+            self._schedule.start_now(self._poller.catch_up)
 
     def _remember(self, symbols: Iterable[str]) -> None:
         try:
@@ -229,6 +238,7 @@ class Collector:
         await asyncio.to_thread(membership.leave, Deadline(self._clock, _LEAVE_S))
         if heirs and not self._failed:
             self._remember(())
+            self._share.hand_over(self._clock.monotonic())
             await asyncio.sleep(_LINGER_S if self._mine() else 0)
         ended.set()
         return deadline

@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from common.clock import Clock
 from common.log import get_logger
@@ -26,6 +26,7 @@ __all__ = ["Exchange", "Poller", "Times", "VenueClient"]
 
 _ROUNDS = 4  # of all venues, within one poll
 _FIRST_PAUSE_S = 0.1
+_LATE_S = 0.3  # after the new owner of a symbol has asked, so that its full answer comes first
 # A later poll was faster: the tick is refused, but no venue is to blame.
 _OVERTAKEN = ("duplicate", "out_of_order")
 
@@ -37,8 +38,13 @@ class VenueClient(Protocol):
 
     name: Venue
 
-    async def observe(self, symbols: Sequence[str], timeout_s: float) -> Mapping[str, Outcome]:
-        """Return for each of ``symbols`` what the venue says, or why it says nothing."""
+    async def observe(
+        self, symbols: Sequence[str], timeout_s: float, *, lean: bool = False
+    ) -> Mapping[str, Outcome]:
+        """Return for each of ``symbols`` what the venue says, or why it says nothing.
+
+        ``lean``: ask for no more than is needed, as others may ask at the same time.
+        """
         ...
 
     async def warm(self, timeout_s: float) -> None:
@@ -65,6 +71,14 @@ class Times:
     retry_until_s: float = 0.0  # no new round begins later than this after the schedule
 
 
+class Question(NamedTuple):
+    """What one poll asks of all venues together; ``deadline`` is monotonic."""
+
+    sequence: int
+    deadline: float
+    lean: bool
+
+
 # Takes (symbol, venue, observation, sequence); raises `AnswerError` where it is refused.
 Accept = Callable[[str, Venue, Observation, int], None]
 # Takes (symbol, venue, error): an answer that goes to the dead-letter topic.
@@ -76,13 +90,16 @@ Flush = Callable[[], Awaitable[None]]
 class Poller:
     """Fails over from venue to venue within one poll, and returns to the preferred one.
 
-    ``symbols`` tells which are ours now.
+    ``symbols`` tells which are ours now, ``lingering`` which others are being handed over: those
+    are asked for later in the second and with the fewest requests, as a safety net that neither
+    takes precedence over the new owner's ticks nor uses up the venue's limit.
     """
 
     def __init__(
         self,
         exchanges: Sequence[Exchange],
         symbols: Callable[[], Collection[str]],
+        lingering: Callable[[], Collection[str]],
         times: Times,
         clock: Clock,
         accept: Accept,
@@ -91,6 +108,7 @@ class Poller:
     ) -> None:
         self._exchanges = tuple(exchanges)
         self._symbols = symbols
+        self._lingering = lingering
         self._times = times
         self._clock = clock
         self._accept = accept
@@ -116,12 +134,37 @@ class Poller:
 
         What no venue gave is counted as missed.
         """
-        started = self._clock.monotonic()
-        missing = {s for s in self._symbols() if self._begun.get(s, -1) < sequence}
+        if self._lingering():
+            await asyncio.gather(
+                self._collect(self._symbols, sequence, lean=False),
+                self._collect(self._lingering, sequence, lean=True, after_s=_LATE_S),
+            )
+        else:
+            await self._collect(self._symbols, sequence, lean=False)
+
+    async def catch_up(self, sequence: int) -> None:
+        """Collect with the fewest requests what has just become ours: others may have done so."""
+        await self._collect(self._symbols, sequence, lean=True)
+
+    async def _collect(
+        self,
+        symbols: Callable[[], Collection[str]],
+        sequence: int,
+        *,
+        lean: bool,
+        after_s: float = 0.0,
+    ) -> None:
+        if after_s:
+            await asyncio.sleep(after_s)
+        missing = {s for s in symbols() if self._begun.get(s, -1) < sequence}
+        if not missing:
+            return
         self.note(dict.fromkeys(missing, sequence))
-        for pause in self._pauses() if missing else ():
-            missing -= await self._ask_in_order(missing, sequence, started + self._times.deadline_s)
-            ends = started + self._times.retry_until_s
+        started = self._clock.monotonic()
+        question = Question(sequence, started + self._times.deadline_s, lean)
+        ends = started + self._times.retry_until_s
+        for pause in self._pauses():
+            missing -= await self._ask_in_order(missing, question)
             if not missing or self._clock.monotonic() + pause >= ends:
                 break
             await asyncio.sleep(pause)
@@ -136,19 +179,17 @@ class Poller:
         for round_ in range(_ROUNDS):
             yield _FIRST_PAUSE_S * 2**round_ * self._rng.uniform(0.5, 1.0)
 
-    async def _ask_in_order(
-        self, symbols: Collection[str], sequence: int, deadline: float
-    ) -> set[str]:
+    async def _ask_in_order(self, symbols: Collection[str], question: Question) -> set[str]:
         """Ask one venue after the other; return the symbols that have their tick."""
         missing = set(symbols)
         candidates = self._candidates()
         for position, exchange in enumerate(candidates):
             asked = sorted(missing - exchange.unsupported)
-            left = deadline - self._clock.monotonic()
+            left = question.deadline - self._clock.monotonic()
             if asked and left > 0:
                 last = position == len(candidates) - 1
                 limit = left if last else min(left, self._times.request_s)
-                missing -= await self._ask(exchange, asked, sequence, limit)
+                missing -= await self._ask(exchange, asked, question, limit)
         return set(symbols) - missing
 
     async def close(self) -> None:
@@ -179,13 +220,13 @@ class Poller:
             self._judge(exchange, errors, len(outcomes) - len(errors))
 
     async def _ask(
-        self, exchange: Exchange, symbols: Sequence[str], sequence: int, limit_s: float
+        self, exchange: Exchange, symbols: Sequence[str], question: Question, limit_s: float
     ) -> set[str]:
         """Return the symbols for which ``exchange`` gave a tick that was accepted."""
         venue = exchange.client.name
         if exchange.breaker.state == "open":
             exchange.breaker.begin_probe()
-        outcomes = await exchange.client.observe(symbols, limit_s)
+        outcomes = await exchange.client.observe(symbols, limit_s, lean=question.lean)
         accepted: set[str] = set()
         errors: list[VenueError] = []
         for symbol in symbols:
@@ -193,7 +234,7 @@ class Poller:
             try:
                 if isinstance(outcome, VenueError):
                     raise outcome
-                self._accept(symbol, venue, outcome, sequence)
+                self._accept(symbol, venue, outcome, question.sequence)
                 accepted.add(symbol)
                 self._note_source(symbol, venue)
             except AnswerError as error:

@@ -60,10 +60,19 @@ class RestVenue:
         self._plan = tuple(plan)
         self._clock = clock
 
-    async def observe(self, symbols: Iterable[str], timeout_s: float) -> dict[str, Outcome]:
-        """Return for each of ``symbols`` what the venue says, or why it says nothing."""
+    async def observe(
+        self, symbols: Iterable[str], timeout_s: float, *, lean: bool = False
+    ) -> dict[str, Outcome]:
+        """Return for each of ``symbols`` what the venue says, or why it says nothing.
+
+        ``lean`` leaves the optional requests out.
+        """
         wanted = set(symbols)
-        requests = [request for request in self._plan if wanted.intersection(request.symbols)]
+        requests = [
+            request
+            for request in self._plan
+            if wanted.intersection(request.symbols) and (request.required or not lean)
+        ]
         bodies = await asyncio.gather(*(self._fetch(request, timeout_s) for request in requests))
         answers = dict(zip(requests, bodies, strict=True))
         return {symbol: self._read(symbol, answers) for symbol in wanted}

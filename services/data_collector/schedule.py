@@ -49,13 +49,13 @@ class Schedule:
             if slot > first:  # the first is late on purpose
                 lateness = to_micros(self._clock.now()) - slot
                 metrics.POLL_LATENESS.observe(max(0.0, lateness / 1e6))
-            self._start(slot)
+            self._start(slot, self._poll)
             slot += self._interval
         self.running = False
 
-    def poll_now(self) -> None:
-        """Poll for the present slot at once: symbols have come that were not polled for it."""
-        self._start(self._slot_of_now())
+    def start_now(self, poll: Callable[[int], Awaitable[None]]) -> None:
+        """Start ``poll`` for the present slot at once, within the same bounds."""
+        self._start(self._slot_of_now(), poll)
 
     async def drain(self, timeout_s: float) -> None:
         """Let the polls under way end within ``timeout_s``; give up the others."""
@@ -95,12 +95,12 @@ class Schedule:
             _log.warning("polls missed, the process did not run", polls=missed, first=slot)
         return max(slot, present)
 
-    def _start(self, slot: int) -> None:
+    def _start(self, slot: int, poll: Callable[[int], Awaitable[None]]) -> None:
         if len(self._running) >= self._most:
             metrics.MISSED_POLLS.labels("in_flight").inc()
             _log.warning("poll left out, too many wait for an answer", sequence=slot)
             return
-        task = asyncio.create_task(self._guard(slot))
+        task = asyncio.create_task(self._guard(slot, poll))
         self._running.add(task)
         metrics.POLLS_IN_FLIGHT.set(len(self._running))
         task.add_done_callback(self._ended)
@@ -109,9 +109,9 @@ class Schedule:
         self._running.discard(task)
         metrics.POLLS_IN_FLIGHT.set(len(self._running))
 
-    async def _guard(self, slot: int) -> None:
+    async def _guard(self, slot: int, poll: Callable[[int], Awaitable[None]]) -> None:
         try:
-            await self._poll(slot)
+            await poll(slot)
         except Exception:  # noqa: BLE001 - the loop's edge: one poll must not end the others
             metrics.MISSED_POLLS.labels("error").inc()
             _log.exception("poll failed", sequence=slot)

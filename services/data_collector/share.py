@@ -20,9 +20,17 @@ class Share:
         self.owned: frozenset[str] = frozenset()
         self.presumed = False
 
+    def lingering(self, now: float) -> frozenset[str]:
+        """Return what is being handed over at the monotonic time ``now``."""
+        return frozenset(symbol for symbol, until in self._until.items() if now < until)
+
     def at(self, now: float) -> frozenset[str]:
-        """Return what is to be collected at the monotonic time ``now``."""
-        return self.owned | {symbol for symbol, until in self._until.items() if now < until}
+        """Return all that is to be collected at ``now``."""
+        return self.owned | self.lingering(now)
+
+    def hand_over(self, now: float) -> None:
+        """Let everything linger: we have left the group."""
+        self.assign((), now)
 
     def presume(self, symbols: Iterable[str]) -> frozenset[str]:
         """Collect ``symbols`` too until the group says more; return those that are new."""

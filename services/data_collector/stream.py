@@ -82,7 +82,13 @@ class StreamVenue:
             await asyncio.sleep(wait)
             pause = min(_LONGEST_PAUSE_S, pause * 2)
 
-    async def observe(self, symbols: Iterable[str], timeout_s: float) -> dict[str, Outcome]:
+    async def observe(
+        self,
+        symbols: Iterable[str],
+        timeout_s: float,
+        *,
+        lean: bool = False,  # noqa: ARG002 - looking costs nothing
+    ) -> dict[str, Outcome]:
         """Return the markets as they are now; waits only for what is not known yet."""
         wanted = list(symbols)
         with suppress(TimeoutError):

@@ -29,10 +29,14 @@ class FakeVenue:
         self.failures: dict[str, VenueError] = {}
         self.failure: VenueError | None = None
         self.asked = 0
+        self.questions: list[tuple[set[str], bool]] = []
 
-    async def observe(self, symbols: Sequence[str], timeout_s: float) -> Mapping[str, Outcome]:
+    async def observe(
+        self, symbols: Sequence[str], timeout_s: float, *, lean: bool = False
+    ) -> Mapping[str, Outcome]:
         assert timeout_s > 0
         self.asked += 1
+        self.questions.append((set(symbols), lean))
         good = Observation(price=Decimal(self.price))
         return {s: self.failure or self.failures.get(s) or good for s in symbols}
 
@@ -44,6 +48,7 @@ class Bench:
     def __init__(self, clock: FakeClock, symbols: Sequence[str] = ("BTC-USD",)) -> None:
         self.clock = clock
         self.symbols = symbols
+        self.lingering: Sequence[str] = ()
         self.accepted: list[tuple[int, str, Venue]] = []
         self.rejected: list[tuple[str, Venue, str]] = []
         self.refuse_price: int | None = None
@@ -56,6 +61,7 @@ class Bench:
         self.poller = Poller(
             self.exchanges,
             lambda: self.symbols,
+            lambda: self.lingering,
             times,
             clock,
             self.accept,
@@ -167,7 +173,14 @@ def test_a_short_failure_of_all_is_retried_within_the_second(clock: FakeClock) -
     bench.exchanges = bench.exchanges[:1]
     times = Times(request_s=1.0, deadline_s=2.0, retry_until_s=0.7)
     poller = Poller(
-        bench.exchanges, lambda: ["BTC-USD"], times, clock, bench.accept, bench.reject, bench.flush
+        bench.exchanges,
+        lambda: ["BTC-USD"],
+        tuple,
+        times,
+        clock,
+        bench.accept,
+        bench.reject,
+        bench.flush,
     )
     bench.first.failure = RetryError("reset")
 
@@ -180,3 +193,20 @@ def test_a_short_failure_of_all_is_retried_within_the_second(clock: FakeClock) -
     asyncio.run(run())
     assert bench.accepted == [(1, "BTC-USD", "coinbase")]
     assert bench.first.asked == 2
+
+
+def test_what_is_handed_over_is_asked_for_later_and_lean(clock: FakeClock) -> None:
+    bench = Bench(clock)
+    bench.lingering = ("ETH-USD",)
+    bench.poll(1)
+    assert bench.first.questions == [({"BTC-USD"}, False), ({"ETH-USD"}, True)]
+    assert [symbol for _, symbol, _ in bench.accepted] == ["BTC-USD", "ETH-USD"]
+
+
+def test_catching_up_asks_lean_for_what_was_not_asked_for_yet(clock: FakeClock) -> None:
+    bench = Bench(clock, ("BTC-USD", "ETH-USD"))
+    bench.poller.note({"BTC-USD": 5})
+    asyncio.run(bench.poller.catch_up(5))
+    asyncio.run(bench.poller.catch_up(5))
+    assert bench.first.questions == [({"ETH-USD"}, True)]
+    assert bench.accepted == [(5, "ETH-USD", "coinbase")]

@@ -156,3 +156,24 @@ def test_a_proxy_is_not_used_on_loopback(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     assert not make_client("http://127.0.0.1:5050/coinbase", 1).trust_env
     assert make_client("https://api.exchange.coinbase.com", 1).trust_env
+
+
+def test_a_lean_question_leaves_the_optional_requests_out() -> None:
+    paths: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        paths.append(request.url.path)
+        return answer(request)
+
+    async def run() -> dict[str, Outcome]:
+        adapter = ADAPTERS["coinbase"]
+        async with httpx.AsyncClient(
+            transport=httpx.MockTransport(handler), base_url="http://venue"
+        ) as client:
+            venue = RestVenue(adapter, client, adapter.plan(["BTC-USD"], 1.0) or (), FakeClock())
+            return await venue.observe(["BTC-USD"], 1.0, lean=True)
+
+    seen = asyncio.run(run())["BTC-USD"]
+    assert isinstance(seen, Observation)
+    assert (str(seen.bid), seen.bid_size) == ("9", None)
+    assert paths == ["/products/BTC-USD/ticker"]
