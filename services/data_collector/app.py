@@ -169,7 +169,7 @@ class Collector:
         gained = self._share.presume(symbols)
         if gained:
             self._since = self._clock.monotonic()
-            _log.info("collecting until the group decides", symbols=sorted(gained), as_=why)
+            _log.info("collecting until the group decides", symbols=sorted(gained), because=why)
             self._begin(gained)
 
     def _begin(self, gained: frozenset[str]) -> None:

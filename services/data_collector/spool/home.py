@@ -9,7 +9,7 @@ import fcntl
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 
 from data_collector.errors import SpoolError
@@ -68,7 +68,7 @@ class SpoolHome:
     def claim(self) -> Lease:
         """Return the first directory that nobody holds, a new one if need be."""
         try:
-            for number in count():
+            for number in chain(self._numbers(), count()):
                 directory = self._path / str(number)
                 directory.mkdir(exist_ok=True)
                 lease = _try(directory)
@@ -80,11 +80,14 @@ class SpoolHome:
 
     def orphans(self) -> Iterator[Lease]:
         """Yield the directories that nobody holds; each must be released."""
-        for directory in sorted(self._path.iterdir()):
-            if directory.name.isdecimal():
-                lease = _try(directory)
-                if lease is not None:
-                    yield lease
+        for number in self._numbers():
+            lease = _try(self._path / str(number))
+            if lease is not None:
+                yield lease
+
+    def _numbers(self) -> list[int]:
+        names = (directory.name for directory in self._path.iterdir())
+        return sorted(int(name) for name in names if name.isdecimal())
 
 
 def _try(directory: Path) -> Lease | None:

@@ -31,8 +31,9 @@ def test_each_process_has_its_own_and_finds_it_again(tmp_path: Path) -> None:
     assert again.remembered == {"BTC-USD", "ETH-USD"}
     again.remember(())
     assert again.remembered == frozenset()
-    again.release()
+    again.release(delete=True)
     second.release()
+    assert SpoolHome(tmp_path).claim().directory.name == "1"  # what is there comes before a new one
 
 
 def test_a_killed_holder_lets_go(tmp_path: Path) -> None:
