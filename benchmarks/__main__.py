@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping
 
-from benchmarks import collector, forecast, lifecycle, store
+from benchmarks import collector, forecast, lifecycle, store, web
 from benchmarks.table import Row, render
 
 _PARTS: Mapping[str, Callable[[], Iterator[Row]]] = {
@@ -12,6 +12,7 @@ _PARTS: Mapping[str, Callable[[], Iterator[Row]]] = {
     "collector": collector.measure,
     "store": store.measure,
     "forecast": forecast.measure,
+    "web": web.measure,
 }
 
 

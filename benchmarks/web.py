@@ -1,4 +1,4 @@
-"""The page and the API beside their floors: ``python -m benchmarks.web``.
+"""The page and the API beside their floors: ``python -m benchmarks web``.
 
 A month of ticks is stored, real Kafka brings a tick a second, and the browser is a Chromium of the
 system (``CHROMIUM`` names another); without one its rows are left out, and that is said.
@@ -28,7 +28,7 @@ from tests.support.market_producer import open_store
 from tests.support.web_process import LiveMarket, WebProcess
 
 from benchmarks.floors import percentile
-from benchmarks.table import Row, render
+from benchmarks.table import Row
 from benchmarks.web_clients import ask, request_rate
 from benchmarks.web_store import DAY_S, fill_month
 from web_app.install_frontend import install
@@ -311,12 +311,3 @@ def _update_cost(stage: _Stage, browser: Browser) -> Row:
         "ms",
         met=draw <= 8,
     )
-
-
-if __name__ == "__main__":
-    found = []
-    for row in measure():
-        found.append(row)
-        print(f"{row.what}: {row.measured:.2f} {row.unit} (floor {row.floor:.2f})", flush=True)
-    print(f"\n{render(found)}")
-    sys.exit(0 if all(row.met is not False for row in found) else 1)
