@@ -15,6 +15,7 @@ from sqlalchemy import (
     Label,
     Row,
     Subquery,
+    Table,
     and_,
     cast,
     func,
@@ -126,7 +127,10 @@ def select_bars(
     ``width_us`` is a multiple of the width of a kept bar (`common.store.schema.BARS`). Prices are
     of the last trade, ``mid`` is the newest mid price of the bucket. None is invented.
     """
-    table = BARS[max(width for width in BARS if width_us % width == 0)]
+    kept = max(width for width in BARS if width_us % width == 0)
+    table = BARS[kept]
+    if kept == width_us:
+        return _select_kept_bars(connection, table, series, page)
     own = and_(table.c.feed == series.feed, table.c.symbol == series.symbol)
     bucket = _bucket(table.c.start, width_us)
     label: ColumnElement[int] = literal_column("bucket")
@@ -165,6 +169,31 @@ def select_bars(
         .join_from(grouped, first, same(first, grouped.c.first))
         .join(last, same(last, grouped.c.last))
         .order_by(grouped.c.bucket.desc() if page.newest_first else grouped.c.bucket)
+    ).all()
+    found: Sequence[Row[Any]] = rows
+    return found
+
+
+def _select_kept_bars(
+    connection: Connection, table: Table, series: Series, page: Page
+) -> Sequence[Row[Any]]:
+    """Return bars as they are kept: nothing has to be put together."""
+    columns = table.c
+    rows: Any = connection.execute(
+        select(
+            columns.start.label("bucket"),
+            columns.open,
+            columns.high,
+            columns.low,
+            columns.close,
+            columns.mid_close.label("mid"),
+            func.coalesce(columns.volume, 0.0).label("volume"),
+            columns.ticks,
+        )
+        .where(columns.feed == series.feed, columns.symbol == series.symbol)
+        .where(_between(columns.start, page))
+        .order_by(columns.start.desc() if page.newest_first else columns.start)
+        .limit(page.limit)
     ).all()
     found: Sequence[Row[Any]] = rows
     return found
