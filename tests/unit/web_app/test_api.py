@@ -2,7 +2,7 @@
 
 import gzip
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from tests.unit.web_app.conftest import NOW, SECONDS, FixedClock, make_events
 from common.clock import to_micros
 from web_app.application import create_app
 from web_app.runtime import Runtime
+from web_app.scorebook import ScoreBook
 
 START = (NOW - timedelta(seconds=SECONDS)).strftime("%Y-%m-%dT%H:%M:%SZ")
 END = NOW.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -133,6 +134,28 @@ def test_scores_are_the_means_of_what_was_scored(client: FlaskClient) -> None:
     assert found["mae"] == pytest.approx(sum(map(abs, errors)) / len(errors))
     assert found["rmse"] == pytest.approx((sum(e * e for e in errors) / len(errors)) ** 0.5)
     assert found["skill_last_value"] == pytest.approx(1 - 0.6 / 0.62, abs=0.01)
+
+
+def test_a_longer_window_has_all_of_a_shorter_one(
+    make_runtime: Callable[..., Runtime], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ScoreBook, "refresh", lambda book: None)  # as late as it can be
+    client = create_app(make_runtime()).test_client()
+    windows = [fetch(client, "/api/v1/scores", window=each)["items"] for each in ("5m", "1h")]
+    for short, long in zip(*windows, strict=True):
+        assert 0 < short["n"] <= long["n"]
+
+
+def test_the_oldest_bar_is_named_and_days_of_bars_can_be_asked_for(client: FlaskClient) -> None:
+    (symbol,) = fetch(client, "/api/v1/symbols")["items"]
+    assert symbol["first_bar"] <= symbol["first_tick"]
+    for interval, width in (("4h", 14_400), ("1d", 86_400)):
+        bars = fetch(client, "/api/v1/bars", interval=interval)["items"]
+        assert sum(bar["ticks"] for bar in bars) == SECONDS
+        assert all(
+            to_micros(datetime.fromisoformat(bar["time"])) % (width * 1_000_000) == 0
+            for bar in bars
+        )
 
 
 @pytest.mark.parametrize("step", [30, 60])

@@ -347,6 +347,7 @@ class Page {
     press("ranges", this.view.range);
     press("horizons", String(horizon));
     press("kinds", this.view.kind);
+    byId("price-legend").dataset["kind"] = this.view.kind;
     /** @type {HTMLButtonElement} */ (byId("follow")).disabled = this.zoom === null;
   }
 

@@ -58,7 +58,7 @@ export function showForecast(market, view) {
   const change = median - market.prediction.reference_price;
   write(byId("forecast"), format.price(median));
   trend(byId("forecast-change"), Math.abs(change) < 0.005 ? null : change, `${format.signed(change)} from now`);
-  write(byId("forecast-band"), `80 %: ${format.price(low)} to ${format.price(high)}`);
+  write(byId("forecast-band"), `80 %: ${format.price(low)} – ${format.price(high)}`);
 }
 
 /** @param {import("./market.js").Market} market @param {View} view */
@@ -89,7 +89,7 @@ export function showScoreCards(summary) {
     return;
   }
   write(byId("mae-rating"), skill > 0.1 ? "Excellent" : skill > 0.02 ? "Good" : skill > -0.02 ? "Fair" : "Poor");
-  write(byId("mae-why"), `${format.signedPercent(skill)} against the last value`);
+  write(byId("mae-why"), `${format.signedPercent(skill)} vs last value`);
   const off = Math.max(Math.abs((summary.coverage_80 ?? 0) - 0.8), Math.abs((summary.coverage_95 ?? 0) - 0.95));
   write(byId("confidence"), off <= 0.03 ? "High" : off <= 0.08 ? "Medium" : "Low");
   write(byId("confidence-why"), `80 % band held ${format.percent(summary.coverage_80, 0)}, 95 % band ${format.percent(summary.coverage_95, 0)}`);

@@ -47,6 +47,7 @@ const BARS = /** @type {const} */ ([
   [7776000, "1h", 3600], [31536000, "4h", 14400], [Infinity, "1d", 86400],
 ]);
 const CANDLES = [5, 15, 30, 60, 300, 900, 1800, 3600, 10800, 21600, 86400, 604800, 2592000];
+const CANDLE_PX = 11;
 const CANDLES_SHOWN = 75;
 
 /** @param {number} width seconds @returns {{interval: string, step: number}} */
@@ -55,5 +56,9 @@ export function resolutionOf(width) {
   return { interval, step };
 }
 
-/** The width of a candle where this many seconds are shown with bars of `step`. @param {number} width @param {number} step */
-export const candleOf = (width, step) => CANDLES.find((each) => each >= width / CANDLES_SHOWN && each >= step) ?? 2592000;
+/** The seconds of a candle: about 75 of them, fewer where that were too narrow to see.
+ * @param {number} width seconds shown @param {number} step of the bars @param {number} pixels of the chart */
+export function candleOf(width, step, pixels) {
+  const shown = Math.min(CANDLES_SHOWN, Math.max(10, pixels / CANDLE_PX));
+  return CANDLES.find((each) => each >= width / shown && each >= step) ?? 2592000;
+}

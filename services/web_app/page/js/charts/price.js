@@ -58,7 +58,7 @@ export class PriceChart extends Chart {
       ...[columns.mid, columns.high, columns.low].map(pad),
       ...Array.from({ length: QUANTILES }, (_, q) => empty.concat(fan.map((point) => point.values[q] ?? null))),
     ];
-    this.candle = candleOf(span.max - span.min, market.window.step);
+    this.candle = candleOf(span.max - span.min, market.window.step, this.element.clientWidth);
     this.candles = this.#group(market);
     this.show(/** @type {uPlot.AlignedData} */ (data), span, time.length ? "" : "Waiting for the first tick");
     if (!this.plot?.cursor.left || this.plot.cursor.left < 0) this.#describeAt(null);
