@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import threading
 import time
@@ -29,12 +30,14 @@ description:
 """
 
 _SILENT = ("include_tasks", "include_role", "import_role", "set_fact", "assert", "meta",
-           "validate_argument_spec", "user_input", "lifecycle_lock", "pause")  # fmt: skip
+           "validate_argument_spec", "user_input", "lifecycle_lock", "support_on_failure",
+           "pause")  # fmt: skip
 _FETCHING = ("maven_jars", "async_status", "command")
 _NOISE = re.compile(r"^(?:Task failed: |Module failed: |Action failed: )+")
 _FIRST_BEAT_S = 3.0
 _BEATS_S = (1.0, 10.0)  # on a terminal, in a file
 _FOLLOW_POLL_S = 0.25
+_BUNDLE_S = 120.0
 _CLEAR = "\r\x1b[K"
 
 
@@ -53,6 +56,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._begun = time.monotonic()
         self._step_begun = self._begun
         self._item_faults: list[str] = []
+        self._support: list[str] = []
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         self._title = play.get_name()
@@ -74,6 +78,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._handle_warnings(answer)
         if action == "lifecycle_lock" and answer.get("path"):
             release_at_exit(Path(answer["path"]))
+        elif action == "support_on_failure":
+            self._support = list(answer["support_command"])
         elif action == "debug":
             self._say(str(answer.get("msg", "")))
         elif action not in _SILENT:
@@ -126,6 +132,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
                 constants.COLOR_ERROR if failed else constants.COLOR_OK,
             )
         release()
+        if failed and self._support:
+            self._say(made_bundle(self._support), constants.COLOR_HIGHLIGHT)
 
     def _step(self, mark: str, task: Any) -> None:
         seconds = time.monotonic() - self._step_begun
@@ -196,6 +204,19 @@ def _disk_used() -> int:
         return shutil.disk_usage(home).used
     except OSError:
         return 0
+
+
+def made_bundle(command: list[str]) -> str:
+    """Make a support bundle; return the lines that say where it is, or why there is none."""
+    try:
+        done = subprocess.run(  # noqa: S603 - the project's own playbook, no shell
+            command, capture_output=True, text=True, timeout=_BUNDLE_S, check=False,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"no support bundle could be made: {error}"
+    lines = [line for line in done.stdout.splitlines() if line.startswith("Support bundle:")]
+    return "\n".join(lines) or "no support bundle could be made. Type: ansible-playbook support.yml"
 
 
 def short_action(task: Any) -> str:
