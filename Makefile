@@ -71,6 +71,10 @@ audit: $(DEV_READY) ## known vulnerabilities in what is locked
 bench: $(DEV_READY) ## measured ratios, each beside its floor (PARTS="lifecycle store": only these)
 	$(BIN)/python -m benchmarks $(PARTS)
 
+.PHONY: soak
+soak: $(DEV_READY) ## a simulated day at speed under faults of every kind, and its ledger (about 25 minutes)
+	$(BIN)/python -m tests.soak $(ARGS)
+
 .PHONY: lock
 lock: $(DEV_READY) ## pin the newest allowed versions anew
 	$(COMPILE) --upgrade requirements/dev.in -o requirements/dev.txt

@@ -38,17 +38,19 @@ def eventually(true: Callable[[], bool], what: str, seconds: float = 60.0) -> No
 
 
 class Service:
-    """One process, its log and its operations endpoint."""
+    """One process, its log (written by itself, unless ``output`` says more) and its ops port."""
 
-    def __init__(self, package: str, log: Path, environment: dict[str, str]) -> None:
+    def __init__(
+        self, package: str, log: Path, environment: dict[str, str], output: int | None = None
+    ) -> None:
         self.ops = free_port()
         self.log = log
         variables = {"PYTHONPATH": str(ROOT / "services"), "OPS_PORT": str(self.ops)}
-        with log.open("ab") as output:
+        with log.open("ab") as file:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", package],
                 env={"PATH": os.environ["PATH"], **variables, **environment},
-                stdout=output,
+                stdout=file if output is None else output,
                 stderr=subprocess.STDOUT,
             )
 
@@ -69,15 +71,18 @@ class Service:
 
         eventually(ready, f"{self.log.name} ready as {role}")
 
+    def metrics(self) -> str:
+        """Return the metrics as text, empty where the process does not answer."""
+        url = f"http://127.0.0.1:{self.ops}/metrics"
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return str(answer.read().decode())
+        except OSError:
+            return ""
+
     def delivered(self) -> int:
         """Return how many records this process has had acknowledged."""
-        try:
-            with urllib.request.urlopen(
-                f"http://127.0.0.1:{self.ops}/metrics", timeout=5
-            ) as answer:
-                text = answer.read().decode()
-        except OSError:
-            return 0
+        text = self.metrics()
         counts = re.findall(r"(?m)^data_collector_delivered_total\{.*\} (.*)$", text)
         return int(sum(map(float, counts)))
 

@@ -1,6 +1,7 @@
 """One real ZooKeeper and one real Kafka broker on free loopback ports, for tests."""
 
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -8,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError
 
@@ -56,9 +58,9 @@ controlled.shutdown.max.retries=1
 
 
 class KafkaCluster:
-    """The broker can be stopped, killed and started again on the same port with its data.
+    """Both processes can be killed, frozen and started again on the same ports with their data.
 
-    ZooKeeper runs from construction to `close`. Methods return when the change has happened and
+    ZooKeeper runs from construction on. Methods return when the change has happened and
     raise `RuntimeError` with the end of the process's log when it does not.
     """
 
@@ -66,18 +68,41 @@ class KafkaCluster:
         self._jars = jars
         self._directory = directory
         self._java = java_command()
-        zookeeper_port, kafka_port = _free_ports(2)
+        self._zookeeper_port, kafka_port = _free_ports(2)
         self.bootstrap = f"127.0.0.1:{kafka_port}"
-        self._write_configuration(zookeeper_port, kafka_port)
+        self._write_configuration(self._zookeeper_port, kafka_port)
         self._broker: subprocess.Popen[bytes] | None = None
-        self._zookeeper = self._launch(
-            "zookeeper", 64, "org.apache.zookeeper.server.quorum.QuorumPeerMain"
-        )
+        self._zookeeper = self._launch_zookeeper()
         try:
-            self._wait("zookeeper", self._zookeeper, lambda: _says_imok(zookeeper_port), _START_S)
+            self._wait_for_zookeeper()
         except RuntimeError:
             self.close()
             raise
+
+    def restart_zookeeper(self) -> None:
+        """Kill ZooKeeper, if it still runs, and start it again."""
+        self.kill_zookeeper()
+        self._zookeeper = self._launch_zookeeper()
+        self._wait_for_zookeeper()
+
+    def kill_zookeeper(self) -> None:
+        """End ZooKeeper by SIGKILL."""
+        self._zookeeper.kill()
+        self._zookeeper.wait(_STOP_S)
+
+    def freeze(self, name: str, *, thaw: bool = False) -> None:
+        """Freeze ``kafka`` or ``zookeeper`` where it is, or let it go on."""
+        process = self._broker if name == "kafka" else self._zookeeper
+        assert process is not None
+        process.send_signal(signal.SIGCONT if thaw else signal.SIGSTOP)
+
+    def _launch_zookeeper(self) -> subprocess.Popen[bytes]:
+        main_class = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
+        return self._launch("zookeeper", 64, main_class)
+
+    def _wait_for_zookeeper(self) -> None:
+        port = self._zookeeper_port
+        self._wait("zookeeper", self._zookeeper, lambda: _says_imok(port), _START_S)
 
     @property
     def running(self) -> bool:
@@ -115,8 +140,7 @@ class KafkaCluster:
     def close(self) -> None:
         """End everything at once; the data stay in the directory."""
         self.kill()
-        self._zookeeper.kill()
-        self._zookeeper.wait(_STOP_S)
+        self.kill_zookeeper()
 
     def create_topics(self, names: Sequence[str] = TOPICS, partitions: int = 1) -> None:
         """Create the topics that are not there yet; return when each can be written to."""
@@ -125,6 +149,16 @@ class KafkaCluster:
             if missing:
                 admin.create_topics([NewTopic(name, partitions, 1) for name in sorted(missing)])
             admin.wait_for_topics(list(names), timeout_ms=20_000)
+
+    def end_offsets(self, topic: str) -> dict[int, int]:
+        """Return the end of each partition."""
+        consumer = KafkaConsumer(bootstrap_servers=self.bootstrap)
+        try:
+            numbers = consumer.partitions_for_topic(topic) or ()
+            ends = consumer.end_offsets([TopicPartition(topic, number) for number in numbers])
+        finally:
+            consumer.close()
+        return {place.partition: end for place, end in ends.items()}
 
     def _write_configuration(self, zookeeper_port: int, kafka_port: int) -> None:
         values = {
