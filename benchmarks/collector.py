@@ -217,9 +217,9 @@ def run_day(bootstrap: str, ticks: int) -> None:
 
 
 async def collect_hours(line: Line, seconds: int) -> None:
-    """Collect so many seconds of all symbols, of which an hour at a time is prepared."""
-    for done in range(0, seconds, 3600):
-        await line.collect(recorded(min(3600, seconds - done), done))
+    """Collect so many seconds of all symbols, of which five minutes at a time are prepared."""
+    for done in range(0, seconds, 300):
+        await line.collect(recorded(min(300, seconds - done), done))
         await asyncio.to_thread(wait, lambda: line.spool.pending == 0)
 
 

@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from itertools import islice
 
 from common.clock import Clock, to_micros
 from common.errors import InvalidMessageError
@@ -143,7 +142,9 @@ class Desk:
 
     def _write_waiting(self) -> None:
         try:
-            while batch := tuple(islice(self._waiting, _AT_ONCE)):
+            while count := min(len(self._waiting), _AT_ONCE):
+                # By index: others may be added at the end meanwhile.
+                batch = [self._waiting[index] for index in range(count)]
                 self._spool.append(*batch)
                 for _ in batch:
                     self._waiting.popleft()
