@@ -16,21 +16,21 @@ _DISTORTING = {"absurd", "malformed"}
 _KRAKEN = {"XXBTZUSD": "BTC-USD", "XETHZUSD": "ETH-USD", "XDGUSD": "DOGE-USD"}
 _KRAKEN |= {"XLTCZUSD": "LTC-USD", "XXRPZUSD": "XRP-USD", "XXDGZUSD": "DOGE-USD"}
 
-Book = tuple[str, str, str, str | None, str, str | None]  # venue, symbol, bid, size, ask, size
-Last = tuple[str, str, str, str]  # venue, symbol, price, size
-
 
 @dataclass
 class Served:
-    """Everything that was in answers without an error: as it is in the market, or distorted."""
+    """Everything that was in answers without an error: as it is in the market, or distorted.
+
+    Of contents only hashes are kept: a day has a million of them.
+    """
 
     answers: int = 0
     refusals: int = 0
-    books: set[Book] = field(default_factory=set)
-    lasts: set[Last] = field(default_factory=set)
+    books: set[int] = field(default_factory=set)
+    lasts: set[int] = field(default_factory=set)
     valid: int = 0  # markets in valid answers that can become ticks
     distorted: int = 0  # answers
-    wrong_books: set[Book] = field(default_factory=set)
+    wrong_books: set[int] = field(default_factory=set)
     by_fault: dict[str, int] = field(default_factory=dict)
 
 
@@ -60,16 +60,19 @@ def _note(served: Served, line: dict[str, Any]) -> None:
         return
     for kind, content in _contents(line["venue"], line["path"], body):
         if kind == "book":
-            (served.wrong_books if distorted else served.books).add(content)
+            (served.wrong_books if distorted else served.books).add(hash(content))
         elif not distorted:
-            served.lasts.add(content)
+            served.lasts.add(hash(content))
             served.valid += line["venue"] != "binance"
     if line["venue"] == "binance" and "bookTicker" in line["path"] and not distorted:
         served.valid += 1
 
 
 def _contents(venue: str, path: str, body: Any) -> Iterator[tuple[str, Any]]:
-    """Yield ("book", best prices) and ("last", last trade) of an answer."""
+    """Yield ("book", best prices) and ("last", last trade), each with venue and symbol before it.
+
+    Sizes are None where the answer has none.
+    """
     place = urlsplit(path).path
     if venue == "kraken" and "Ticker" in place:
         for name, one in body.get("result", {}).items():

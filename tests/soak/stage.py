@@ -170,8 +170,7 @@ class Stage:
         ]
         for service in everything:
             if service is not None and service.process.poll() is None:
-                service.process.kill()
-                service.process.wait()
+                service.end(signal.SIGKILL)
 
     def _wait(self, true: Callable[[], bool], seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -222,7 +221,7 @@ class PipedService(Service):
     def _copy(self) -> None:
         source = self.process.stdout
         assert source is not None
-        with self.log.open("ab") as target:
+        with source, self.log.open("ab") as target:
             while data := os.read(source.fileno(), 1 << 16):
                 target.write(data)
                 target.flush()

@@ -1,6 +1,7 @@
 """The books compared: what was served, taken, published and stored."""
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -76,7 +77,7 @@ class Taken:
             self.letters[hash(entry.value)] += 1
             return
         row = to_row(decode(entry.value, Tick))
-        contents = self.ticks.setdefault((row.symbol, row.sequence), [])
+        contents = self.ticks.setdefault((sys.intern(row.symbol), row.sequence), [])
         if hash(row) not in contents:
             contents.append(hash(row))
 
@@ -102,7 +103,7 @@ def read_topics(bootstrap: str) -> Topics:
             found.invalid.add(f"{record.topic}/{record.partition}/{record.offset}")
             continue
         found.ticks += 1
-        found.first.setdefault((row.symbol, row.sequence), hash(row))
+        found.first.setdefault((sys.intern(row.symbol), row.sequence), hash(row))
     for record in _records(bootstrap, TOPICS[2]):
         letter = decode(record.value, DeadLetter)
         if letter.origin.startswith(f"{PRICES}/"):
@@ -184,8 +185,8 @@ def _judge_store(verdict: Verdict, served: Served, taken: Taken, connection: Con
         else:
             missing.discard((row.symbol, row.sequence))
             altered += hash(row) not in contents
-        book = (row.venue, row.symbol, row.bid, row.bid_size, row.ask, row.ask_size)
-        last = (row.venue, row.symbol, row.price, row.size)
+        book = hash((row.venue, row.symbol, row.bid, row.bid_size, row.ask, row.ask_size))
+        last = hash((row.venue, row.symbol, row.price, row.size))
         good = book in served.books and last in served.lasts
         unserved += not good
         distorted += not good and book in served.wrong_books
