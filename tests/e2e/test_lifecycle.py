@@ -268,7 +268,7 @@ def test_a_cluster_takes_back_what_never_gets_ready(cluster: ClusterPlatform, wa
     assert update.code != 0
     assert ("asleep on purpose" if way == "never ready" else "localhost/none:1") in update.output
     assert "rolled back" in update.output
-    (seconds,) = re.findall(r"Wait until web-app is rolled out +([0-9.]+) s", update.output)
+    (seconds,) = re.findall(r"Wait for the new version of web-app +([0-9.]+) s", update.output)
     assert float(seconds) < 60
     assert load.failures == []
     assert cluster.untouched() == before
