@@ -108,6 +108,7 @@ def test_a_killed_server_is_told_and_the_gap_is_filled(
         page = show(context, first, "?range=5m").page
         first.kill()
         expect(page.locator("#banners")).to_contain_text(LOST)
+        expect(page.locator("#pipeline-age")).to_have_text("as it was last known")
         keep(page, "connection-lost")
         time.sleep(3)
         second.start()
@@ -297,6 +298,8 @@ def test_another_symbol_leaves_nothing_of_the_first(context: BrowserContext, sta
         expect(page.locator("#price")).to_have_text(NOTHING)
         expect(page.locator("#forecast")).to_have_text(NOTHING)
         expect(page.locator("#price-chart .empty")).to_be_visible()
+        expect(page.locator("#price-chart .u-axis").first).to_be_hidden()  # a scale of nothing
+        expect(page.locator("#pipeline")).to_contain_text("tick none yet", timeout=10_000)
         keep(page, "cold-start")
 
 

@@ -38,12 +38,15 @@ def add_health(api: Blueprint, runtime: Runtime) -> None:
         return answer
 
 
-def describe_health(runtime: Runtime) -> dict[str, Any]:
-    """Return the document. ``status``: ok, degraded (what is shown may be old), failing."""
+def describe_health(runtime: Runtime, symbol: str | None = None) -> dict[str, Any]:
+    """Return the document; the ages are those of ``symbol``, by default the first.
+
+    ``status``: ok, degraded (what is shown may be old), failing.
+    """
     now = runtime.clock.now()
     store = runtime.store_ready()
     kafka = Check(runtime.reader.connected, runtime.reader.fault or runtime.reader.ready().detail)
-    tick_time, issue_time, model = _newest(runtime, store.ok)
+    tick_time, issue_time, model = _newest(runtime, symbol, store.ok)
     tick_age = None if tick_time is None else max(0.0, (now - tick_time).total_seconds())
     issue_age = None if issue_time is None else max(0.0, (now - issue_time).total_seconds())
     fresh = tick_age is not None and tick_age <= STALE_S
@@ -77,10 +80,10 @@ def describe_health(runtime: Runtime) -> dict[str, Any]:
 
 
 def _newest(
-    runtime: Runtime, store_answers: bool
+    runtime: Runtime, symbol: str | None, store_answers: bool
 ) -> tuple[datetime | None, datetime | None, str | None]:
     """Return (newest tick's receive time, newest issue time, its model version)."""
-    own = runtime.series()
+    own = runtime.series(symbol)
     tick = runtime.hub.latest_tick(own.symbol)
     prediction = runtime.hub.latest_prediction(own.symbol)
     tick_time = tick.receive_time if tick else None

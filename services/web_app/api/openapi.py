@@ -49,7 +49,7 @@ class _Operation(NamedTuple):
 
 OPERATIONS = (
     _Operation(f"{_V1}/health", "now", "One look at everything", NoQuery, HealthAnswer),
-    _Operation(f"{_V1}/status", "now", "The pipeline in detail", NoQuery, StatusAnswer),
+    _Operation(f"{_V1}/status", "now", "The pipeline in detail", SymbolQuery, StatusAnswer),
     _Operation(f"{_V1}/symbols", "now", "What is served", NoQuery, SymbolsAnswer),
     _Operation(f"{_V1}/latest", "now", "The newest tick and forecasts", SymbolQuery, LatestAnswer),
     _Operation(

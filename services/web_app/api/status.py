@@ -10,7 +10,7 @@ from common.store import queries
 from common.store.writer import load_offsets
 from web_app.api.answers import json_answer
 from web_app.api.health import describe_health
-from web_app.api.params import NoQuery, read_query
+from web_app.api.params import SymbolQuery, read_query, require_symbol
 from web_app.runtime import Runtime
 
 __all__ = ["add_status"]
@@ -23,10 +23,10 @@ def add_status(api: Blueprint, runtime: Runtime) -> None:
 
     @api.get("/status")
     def status() -> Response:
-        read_query(NoQuery)
-        tick = runtime.hub.latest_tick(runtime.settings.symbols[0])
+        symbol = require_symbol(read_query(SymbolQuery).symbol, runtime.settings.symbols)
+        tick = runtime.hub.latest_tick(symbol)
         ticks, size = _kept(runtime)
-        body = describe_health(runtime) | {
+        body = describe_health(runtime, symbol) | {
             "exchange": tick.venue if tick else None,
             "forecaster_lag": _forecaster_lag(runtime),
             "web_lag": runtime.reader.lag(),

@@ -109,5 +109,5 @@ class _Events:
         return b"id: %s\nevent: reset\ndata: %s\n\n" % (str(self._client.position).encode(), data)
 
     def _health(self, event: str) -> bytes:
-        data = msgspec.json.encode(describe_health(self._runtime))
+        data = msgspec.json.encode(describe_health(self._runtime, self._symbol))
         return b"event: %s\ndata: %s\n\n" % (event.encode(), data)

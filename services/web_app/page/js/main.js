@@ -165,6 +165,9 @@ class Page {
     on("state", () => {
       this.#openedAt = performance.now();
       this.#tickAge();
+      const away = this.stream.state === "lost";
+      byId("pipeline").classList.toggle("old", away);
+      write(byId("pipeline-age"), away ? "as it was last known" : "");
     });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#rebuild());
     document.addEventListener("visibilitychange", () => this.#soon());
@@ -263,7 +266,7 @@ class Page {
 
   async #status() {
     try {
-      this.#pipeline(await get("status"));
+      this.#pipeline(await get("status", { symbol: this.view.symbol }));
       this.#describe();
     } catch {
       // The banner of the stream says that the server is away.

@@ -66,6 +66,7 @@ export class Chart extends EventTarget {
     this.span = span;
     this.empty.textContent = nothing;
     this.empty.hidden = !nothing;
+    this.element.classList.toggle("bare", nothing !== ""); // no axes where there is nothing to measure
     this.#stale = true;
     if (this.#visible) this.#render();
   }
