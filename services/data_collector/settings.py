@@ -29,7 +29,7 @@ class CollectorSettings(ServiceSettings):
     kraken_rest_url: HttpUrl = HttpUrl("https://api.kraken.com")
     collector_mode: Literal["rest", "stream"] = "rest"
     coinbase_ws_url: WebsocketUrl = WebsocketUrl("wss://ws-feed.exchange.coinbase.com")
-    binance_ws_url: WebsocketUrl = WebsocketUrl("wss://stream.binance.com:9443")
+    binance_ws_url: WebsocketUrl = WebsocketUrl("wss://stream.binance.com:443")
     kraken_ws_url: WebsocketUrl = WebsocketUrl("wss://ws.kraken.com")
     # Of an account, where there is one (polling only): all three of Coinbase's, or none.
     coinbase_api_key: SecretStr | None = None
