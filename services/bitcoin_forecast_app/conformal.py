@@ -9,7 +9,8 @@ from bitcoin_forecast_app.distribution import LEVELS, MEDIAN_LEVEL, Array, Index
 
 __all__ = ["Calibration"]
 
-_STEP: Final = 0.02  # on the logarithm of the width, for one miss
+_STEP: Final = 0.01  # on the logarithm of the width, for one miss
+_SLOWEST: Final = 75.0  # seconds of horizon beyond which a day of outcomes needs no smaller step
 _BOUND: Final = 1.0  # on the logarithm of the width
 
 
@@ -42,6 +43,6 @@ class Calibration:
         low, high = quantiles[:, :MEDIAN_LEVEL], quantiles[:, :MEDIAN_LEVEL:-1]
         outcome = outcomes[:, None]
         missed = (outcome < low) | (outcome > high)
-        step = _STEP / np.sqrt(HORIZONS[indexes])[:, None]
+        step = _STEP / np.sqrt(np.minimum(HORIZONS[indexes], _SLOWEST))[:, None]
         moved = self._logs[indexes] + np.where(high > low, step * (missed - self._miss), 0.0)
         self._logs[indexes] = np.clip(moved, -_BOUND, _BOUND)

@@ -32,7 +32,9 @@ __all__ = ["EXPERTS", "Forecaster"]
 
 EXPERTS: Final = ("ewma_t4", "har_empirical", "book_empirical", "tilted", "network")
 
-_PRIOR: Final = np.array([1.0, 0.5, 1.0, 3.0, 0.5])
+# Weights to begin with; without training shapes are not known yet, so the baseline has more.
+_TAUGHT: Final = np.array([1.0, 0.5, 1.0, 3.0, 0.5])
+_UNTAUGHT: Final = np.array([2.0, 0.5, 1.0, 3.0])
 _LEVELS: Final = np.tile(LEVELS, (len(HORIZONS_S), 1))
 _LARGEST_TILT: Final = 1.5
 _IMBALANCE: Final = ODD.index("imbalance")
@@ -54,7 +56,7 @@ class Forecaster:
     _tilt: OnlineMean = field(default_factory=OnlineMean)
     _guard: MedianGuard = field(default_factory=MedianGuard)
     _calibration: Calibration = field(default_factory=Calibration)
-    _combination: Combination = field(default_factory=lambda: Combination(_PRIOR[:-1]))
+    _combination: Combination = field(default_factory=lambda: Combination(_UNTAUGHT))
 
     @property
     def last(self) -> Observation | None:
@@ -76,7 +78,7 @@ class Forecaster:
         It inherits the weight of the model before; the first one and none at all start anew.
         """
         if (model is None) != (self.model is None):
-            self._combination = Combination(_PRIOR if model else _PRIOR[:-1])
+            self._combination = Combination(_TAUGHT if model else _UNTAUGHT)
         self.model = model
         start = model.start if model else Start.empty()
         self._mean = OnlineMean((start.mean_normal, start.mean_moment))

@@ -19,6 +19,9 @@ import pytest
 from tests.e2e.cluster_platform import ClusterPlatform
 from tests.e2e.load import RequestLoad, StreamClients
 from tests.e2e.local_platform import TOPICS, LocalPlatform, wait_until
+from tests.unit.bitcoin_forecast_app.test_registry import model
+
+from bitcoin_forecast_app.registry import Registry
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -169,6 +172,27 @@ def test_files_of_the_earlier_system_come_in_once_and_go_out_again(
     local.succeed("export.yml", table="bars_1m", until="2020-02-01", format="parquet", to=file)
     bar = pq.read_table(file).to_pylist()[0]
     assert (bar["feed"], bar["open"], bar["close"]) == ("live", 1.0, 2.0)
+
+
+def test_models_come_and_go_without_a_restart(live: LocalPlatform) -> None:
+    registry = Registry(live.directory / "data" / "models", "simulated")
+    assert live.succeed("models.yml").changed == 0
+    before = live.processes()
+    own = model("20200101T000000Z-0a0a0a")
+    registry.save(own, {"version": own.version, "promoted": True, "reason": "promoted: a test"})
+    registry.switch(own.version)
+    assert f"{own.version} in service" in " ".join(live.succeed("models.yml").output.split())
+    assert live.succeed("models.yml", "--check", action="rollback").changed == 1
+    assert registry.current == own.version
+    back = live.succeed("models.yml", action="rollback")
+    assert f"Gone from {own.version} to no model" in back.output
+    assert set(before) <= set(live.processes()), "a process was replaced"
+    newest = "SELECT model_version FROM predictions ORDER BY issue_time DESC LIMIT 1"
+    live.wait_for_new_prediction(60)
+    assert live.query(newest) != (own.version,)
+    unknown = live.run("models.yml", action="rollback", version="20190101T000000Z-0b0b0b")
+    assert unknown.code != 0
+    assert f"{own.version}, none" in unknown.output
 
 
 def test_updating_unchanged_source_restarts_nothing(live: LocalPlatform) -> None:

@@ -16,6 +16,8 @@ _COLUMNS: Final[dict[str, tuple[str, str]]] = {
     "crps_ewma_t4": ("EWMA-t4", ".4g"),
     "crps_combined": ("combined", ".4g"),
     "crps_ratio": ("ratio", ".4f"),
+    "crps_ratio_worst": ("worst", ".4f"),
+    "crps_ratio_of_sums": ("of sums", ".4f"),
     "coverage_80": ("cov80", ".3f"),
     "width_80": ("width80", ".4g"),
     "coverage_95": ("cov95", ".3f"),
@@ -23,7 +25,11 @@ _COLUMNS: Final[dict[str, tuple[str, str]]] = {
     "r2_mean": ("R2", "+.4f"),
     "direction": ("dir", ".3f"),
 }
-_POOLED: Final = ("n", "mase", "crps_ratio", "coverage_80", "coverage_95", "r2_mean", "direction")
+_POOLED: Final = (
+    *("n", "mase", "crps_ratio", "crps_ratio_worst", "crps_ratio_of_sums"),
+    *("coverage_80", "coverage_95", "r2_mean", "direction"),
+)
+_ONLY_POOLED: Final = ("crps_ratio_worst", "crps_ratio_of_sums")
 _STYLE: Final = (
     "body{font:14px/1.4 system-ui,sans-serif;margin:2em;max-width:80em}"
     "table{border-collapse:collapse}td,th{padding:.2em .6em;text-align:right}"
@@ -33,7 +39,11 @@ _W, _H = 180, 120
 
 
 def _rows(horizons: Mapping[str, Any], *, pooled: bool) -> list[list[str]]:
-    chosen = {k: v for k, v in _COLUMNS.items() if not pooled or k in _POOLED}
+    chosen = {
+        name: column
+        for name, column in _COLUMNS.items()
+        if name in (_POOLED if pooled else set(_COLUMNS).difference(_ONLY_POOLED))
+    }
     head = ["horizon", *(title for title, _ in chosen.values())]
     if not pooled:
         head += ["DM last", "DM t4"]
