@@ -9,6 +9,8 @@ import logging
 import socket
 import sys
 import threading
+import time
+from contextlib import suppress
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
@@ -27,6 +29,7 @@ __all__ = ["WebServer", "main"]
 _KEEPALIVE_S = 75
 _WORKER_SILENCE_S = 60
 _BACKLOG = 1024
+_ASKING_S = 5.0  # from the first byte of a request to its last; a page's request is one packet
 
 
 def main() -> int:
@@ -99,10 +102,14 @@ class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
 
 
 class _Worker(ThreadWorker):  # type: ignore[misc]
-    """Ends the streams when the stop begins, so that their clients go to the other slot at once."""
+    """Ends the streams when the stop begins, so that their clients go to the other slot at once.
+
+    Hangs up on who takes too long to ask: a request that never ends would hold a thread for ever.
+    """
 
     def init_process(self) -> None:
         self._stopping = threading.Event()
+        self._asking: dict[Any, float] = {}  # connections whose request is being read, since when
         super().init_process()
 
     def run(self) -> None:
@@ -110,6 +117,7 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
         # A signal handler must not wait for locks that other threads hold, hence this thread.
         watcher = threading.Thread(target=self._drain_on_stop, args=(runtime,), daemon=True)
         watcher.start()
+        threading.Thread(target=self._hang_up_on_the_slow, daemon=True).start()
         # On a shared socket the other slot serves meanwhile; alone, the backlog keeps the callers.
         runtime.wait_until_ready(self._stopping, self.notify)
         try:
@@ -120,6 +128,24 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
     def _drain_on_stop(self, runtime: Any) -> None:
         self._stopping.wait()
         runtime.drain()
+
+    def handle(self, conn: Any) -> Any:
+        self._asking[conn] = time.monotonic()
+        try:
+            return super().handle(conn)
+        finally:
+            self._asking.pop(conn, None)
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        self._asking.pop(conn, None)
+        return super().handle_request(req, conn)
+
+    def _hang_up_on_the_slow(self) -> None:
+        while not self._stopping.wait(1.0):
+            latest = time.monotonic() - _ASKING_S
+            for conn in [each for each, since in list(self._asking.items()) if since < latest]:
+                with suppress(OSError):  # it may be closed already
+                    conn.sock.shutdown(socket.SHUT_RDWR)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         self._stopping.set()

@@ -122,6 +122,24 @@ def test_the_cap_of_streams_is_told_and_requests_go_on(stage: Stage) -> None:
         assert web.stop() < 10
 
 
+def test_who_never_ends_a_request_holds_nobody_up_for_long(stage: Stage) -> None:
+    with stage.web(WEB_MAX_STREAMS=1).start() as web, ExitStack() as stack:
+        host, port = web.url.removeprefix("http://").split(":")
+        slow = [
+            stack.enter_context(socket.create_connection((host, int(port)))) for _ in range(60)
+        ]  # more than there are threads
+        for connection in slow:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: here\r\nX-Unending: ")
+        time.sleep(1)
+        answer = httpx.get(f"{web.url}/api/v1/models", timeout=30)
+        assert answer.status_code == 200
+        assert answer.elapsed.total_seconds() < 20  # the first batch is hung up on after 5 s
+        slow[0].settimeout(30)
+        with suppress(ConnectionError):
+            while slow[0].recv(1_000):
+                pass
+
+
 def test_without_kafka_history_is_served_and_live_data_come_back_with_it(stage: Stage) -> None:
     market = stage.market()
     with market:
