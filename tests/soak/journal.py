@@ -50,7 +50,7 @@ class Journal:
             self.failure = error
 
     def _read_on(self) -> None:
-        for path in self._home.glob("*/*.segment"):
+        for path in sorted(self._home.glob("*/*.segment")):
             try:
                 descriptor = os.open(path, os.O_RDONLY)
             except FileNotFoundError:
