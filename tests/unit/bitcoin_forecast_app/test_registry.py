@@ -7,6 +7,7 @@ import pytest
 from tests.unit.bitcoin_forecast_app.test_network import random_network
 
 from bitcoin_forecast_app.errors import ArtefactError
+from bitcoin_forecast_app.features import EVEN, ODD
 from bitcoin_forecast_app.model import Model
 from bitcoin_forecast_app.models import main, rollback
 from bitcoin_forecast_app.registry import Registry
@@ -33,6 +34,12 @@ def test_a_model_comes_back_as_it_was_saved(registry: Registry) -> None:
     assert loaded.version == "20260102T000000Z-b"
     for name, weight in model("x").network.weights.items():
         assert np.array_equal(loaded.network.weights[name], weight)
+
+
+def test_the_same_model_is_the_same_file(registry: Registry) -> None:
+    first, second = (registry.manifest(version) for version in registry.versions())
+    assert first["sha256"] == second["sha256"]
+    assert first["features"] == [*EVEN, *ODD]
 
 
 def test_nothing_is_in_service_at_first(tmp_path: Path) -> None:
