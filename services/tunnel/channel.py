@@ -10,7 +10,7 @@ from typing import Protocol
 
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 
-from tunnel.errors import LostError
+from tunnel.errors import LostError, RefusedError
 
 __all__ = ["Channel", "WebSocketChannel"]
 
@@ -28,7 +28,7 @@ class Channel(Protocol):
     def received(self) -> AsyncIterator[bytes]:
         """Yield what comes back until the pod closes.
 
-        Raises `LostError` when the pod took no connection, or the way there broke.
+        Raises `RefusedError` when nobody listens in the pod, `LostError` when the way broke.
         """
 
     async def close(self) -> None:
@@ -60,7 +60,8 @@ class WebSocketChannel:
                 begun.add(channel)
                 body = body[2:]
             if channel == _ERROR and body:
-                raise LostError(body.decode(errors="replace").strip())
+                text = body.decode(errors="replace").strip()
+                raise (RefusedError if "connection refused" in text.lower() else LostError)(text)
             if channel == _DATA and body:
                 yield body
 

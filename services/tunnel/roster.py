@@ -21,10 +21,12 @@ class Target:
 def targets_of(slices: Iterable[Mapping[str, Any]]) -> tuple[Target, ...]:
     """Return the ready pods of a Service's EndpointSlices, by name.
 
-    Where none is ready, those that still serve while they end: they are better than nothing.
+    Where none is ready, those that still serve while they end; else those that are not ready: what
+    they say themselves, if they take a connection, tells more than silence.
     """
     ready: set[Target] = set()
     serving: set[Target] = set()
+    others: set[Target] = set()
     for each in slices:
         ports = [port["port"] for port in each.get("ports") or [] if port.get("port")]
         for endpoint in (each.get("endpoints") or []) if ports else []:
@@ -37,7 +39,9 @@ def targets_of(slices: Iterable[Mapping[str, Any]]) -> tuple[Target, ...]:
                 ready.add(target)
             elif conditions.get("serving"):
                 serving.add(target)
-    return tuple(sorted(ready or serving))
+            elif not conditions.get("terminating"):
+                others.add(target)
+    return tuple(sorted(ready or serving or others))
 
 
 class Roster:

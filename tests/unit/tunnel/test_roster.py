@@ -34,6 +34,12 @@ def slice_of(*endpoints: dict[str, Any], port: int = 5001) -> dict[str, Any]:
             ],
             ["b"],
         ),
+        # And one that is not ready only where there is none that serves, unless it ends.
+        ([slice_of(endpoint("a", ready=False), endpoint("b", ready=True))], ["b"]),
+        (
+            [slice_of(endpoint("a", ready=False), endpoint("b", ready=False, terminating=True))],
+            ["a"],
+        ),
         ([slice_of({"conditions": {"ready": True}, "addresses": ["10.0.0.9"]})], []),
         ([{"ports": None, "endpoints": [endpoint("a", ready=True)]}], []),
         ([{"ports": [{"port": 1}], "endpoints": None}], []),
