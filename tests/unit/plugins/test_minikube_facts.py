@@ -1,10 +1,6 @@
-"""The stand-in's table beside a recording of the real minikube, where one is at hand.
-
-MINIKUBE_RECORDING names a JSON file: case to {cmd, rc, stdout}, one for each call.
-"""
+"""The stand-in's table beside a recording of the real minikube, where one is at hand."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -12,7 +8,8 @@ from plugins.module_utils.minikube_state import classify
 from tests.support.fake_minikube import MOVES, STATUS
 from tests.unit.plugins.test_minikube_state import observation
 
-_RECORDING = os.environ.get("MINIKUBE_RECORDING", "")
+# A JSON file: case to {cmd, rc, stdout}, one for each call.
+_RECORDING = Path(__file__).parents[4] / "shared" / "minikube" / "recorded.json"
 # Names of the recording's cases; those of starts are "start-from-" and the state.
 _CASES = {
     "running": "running-status-json",
@@ -47,9 +44,9 @@ def test_each_state_of_the_table_means_something() -> None:
     assert len({classify(observation(state)) for state in STATUS}) >= len(STATUS) - 6
 
 
-@pytest.mark.skipif(not _RECORDING, reason="MINIKUBE_RECORDING names no recording of minikube")
+@pytest.mark.skipif(not _RECORDING.exists(), reason=f"no recording at {_RECORDING}")
 def test_the_table_says_what_the_real_minikube_said() -> None:
-    recorded = json.loads(Path(_RECORDING).read_text())
+    recorded = json.loads(_RECORDING.read_text())
     names = ("Host", "Kubelet", "APIServer", "Kubeconfig")
     for state, case in _CASES.items():
         code, parts, _, _ = STATUS[state]
