@@ -38,7 +38,8 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def three(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     sizes = {"kubernetes_brokers": 3, "kubernetes_zookeepers": 3, "render_feed": "live"}
-    return render(tmp_path_factory.mktemp("three"), **sizes)
+    ports = {"zookeeper_port": 40001, "kafka_port": 40002}  # of the user's machine, not of the pods
+    return render(tmp_path_factory.mktemp("three"), **sizes, **ports)
 
 
 def named(objects: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
@@ -144,8 +145,10 @@ def test_replication_follows_the_number_of_brokers(
 def test_an_ensemble_knows_its_members(three: list[dict[str, Any]]) -> None:
     properties = named(three, "ConfigMap", "zookeeper")["data"]["zookeeper.properties"]
     assert "server.3=zookeeper-2.zookeeper:2888:3888" in properties
+    assert "clientPort=2181\n" in properties
     bootstrap = settings_of(three, "web-app")["KAFKA_BOOTSTRAP_SERVERS"]
     assert bootstrap == "kafka-0.kafka:9092,kafka-1.kafka:9092,kafka-2.kafka:9092"
+    assert "4000" not in json.dumps([o for o in three if o["kind"] != "ConfigMap"])
 
 
 def test_only_the_arrows_are_open_and_only_live_data_leave_the_cluster(
