@@ -33,6 +33,8 @@ MISTAKES = [
     ("export.yml", {"format": "xlsx"}, ["xlsx", "parquet"]),
     ("models.yml", {"action": "rolback"}, ["rolback", "Did you mean rollback"]),
     ("models.yml", {"action": "rollback", "version": "latest"}, ["latest", "action=list"]),
+    ("build.yml", {"web_token": "too-short"}, ["web_token", "16 to 256", "(not shown)"]),
+    ("build.yml", {"monitoring": "perhaps"}, ["monitoring=perhaps", "neither true nor false"]),
     ("build.yml", {"web_app_prot": "5002"}, ["web_app_prot", "web_app_port"]),
 ]
 
