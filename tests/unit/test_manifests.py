@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 
 _ROOT = Path(__file__).parents[2]
 _UNITS = {"m": 0.001, "Mi": 2**20, "Gi": 2**30}
+_KUBERNETES = "1.34"
+_OPERATORS = ("monitoring.coreos.com",)  # their kinds have schemas of their own
 _SCALED = ("data-collector", "bitcoin-forecast-app", "web-app")
 
 
@@ -61,6 +64,13 @@ def settings_of(objects: list[dict[str, Any]], service: str) -> dict[str, str]:
 def amount(text: str) -> float:
     unit = next((unit for unit in _UNITS if str(text).endswith(unit)), "")
     return float(str(text).removesuffix(unit)) * _UNITS.get(unit, 1.0)
+
+
+@pytest.mark.parametrize("fixture", ["objects", "three"])
+def test_every_object_is_what_the_api_takes(request: pytest.FixtureRequest, fixture: str) -> None:
+    for each in request.getfixturevalue(fixture):
+        if each["apiVersion"].partition("/")[0] not in _OPERATORS:
+            kubernetes_validate.validate(each, _KUBERNETES, strict=True)
 
 
 def test_every_pod_is_restricted(objects: list[dict[str, Any]]) -> None:
