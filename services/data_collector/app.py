@@ -34,10 +34,10 @@ _LAST_POLLS_S = 3.0  # of the time to stop, for the polls under way
 # A symbol that is given up is collected for so long on: its new owner hears of it at its next
 # heartbeat, and a hand-over takes at most 2 s.
 _LINGER_S = 1.5
-# Without a word from a group that cannot be reached: better collected twice than not at all.
+# Without a word from a group that cannot be joined: better collected twice than not at all.
 _PATIENCE_S = 5.0
-# What an ended process collected is ours until the group, which misses it after 6 s, decides.
-_PRESUMED_S = 10.0
+# What an ended process collected is ours until the group has missed it, and for so long more.
+_PRESUMED_S = 4.0
 
 _log = get_logger(__name__)
 
@@ -201,14 +201,21 @@ class Collector:
             self._presume(left, "their collector has ended")
             if not self._membership.started and self._can_collect():
                 self._membership.start()
-            waited = self._clock.monotonic() - self._since
-            if self._word is None:
-                if waited > _PATIENCE_S and not self._delivery.reachable:
-                    self._presume(frozenset(self._settings.symbols), "the group cannot be reached")
-            elif self._share.presumed and waited > _PRESUMED_S and self._delivery.reachable:
-                self._take_word(self._word)
+            self._weigh()
             self._show_role()
             await asyncio.sleep(_TEND_EVERY_S)
+
+    def _weigh(self) -> None:
+        """Presume more where no word can be had; end what was presumed where none came."""
+        waited = self._clock.monotonic() - self._since
+        if self._word is None:
+            hopeless = not self._delivery.reachable or self._membership.last_error
+            if waited > _PATIENCE_S and hopeless:
+                self._presume(frozenset(self._settings.symbols), "the group cannot be joined")
+            return
+        over = waited > self._settings.collector_session_s + _PRESUMED_S
+        if self._share.presumed and self._delivery.reachable and over:
+            self._take_word(self._word)
 
     def _can_collect(self) -> bool:
         """Return whether an exchange has answered: only then a share may be asked for."""

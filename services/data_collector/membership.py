@@ -19,13 +19,9 @@ from common.log import get_logger
 
 __all__ = ["GROUP_OPTIONS", "Membership", "SharingAssignor"]
 
-# A killed replica is noticed after the session (the least that a broker allows by default); one
-# that leaves is noticed by the others at their next heartbeat.
 GROUP_OPTIONS = {
-    "session_timeout_ms": 6_000,
-    "heartbeat_interval_ms": 300,
+    "heartbeat_interval_ms": 300,  # at the next one the others hear of a replica that leaves
     "max_poll_interval_ms": 10_000,
-    "request_timeout_ms": 12_000,
     "auto_offset_reset": "latest",
     "allow_auto_create_topics": False,
 }

@@ -86,6 +86,8 @@ def join_group(settings: CollectorSettings, assignor: SharingAssignor) -> Any:
         f"{settings.service_name}-{settings.slot}",
         group_id=settings.collector_group,
         partition_assignment_strategy=[assignor],
+        session_timeout_ms=round(settings.collector_session_s * 1000),
+        request_timeout_ms=round(settings.collector_session_s * 2000),
         **GROUP_OPTIONS,
         **_RECONNECT,
     )

@@ -44,6 +44,8 @@ class CollectorSettings(ServiceSettings):
     max_polls_in_flight: Annotated[int, Field(ge=1, le=100)] = 4
     # Replicas of one name share the symbols; instances that share a Kafka need names of their own.
     collector_group: str = Field("data-collector", min_length=1)
+    # After so long a killed replica is missed; not below the broker's group.min.session.timeout.ms.
+    collector_session_s: Annotated[float, Field(ge=1, le=300)] = 6.0
     spool_dir: Path = Path("spool")  # each replica has a directory of its own in it
     spool_fsync: Literal["always", "interval", "never"] = "interval"
     spool_fsync_interval_s: Seconds = 1.0

@@ -141,6 +141,14 @@ def test_one_that_knows_nothing_collects_everything_where_kafka_cannot_be_asked(
     assert bench.sequences("ETH-USD")
 
 
+def test_a_group_that_refuses_us_does_not_keep_us_from_collecting(bench: Bench) -> None:
+    collector = bench.collector(COLLECTOR_SESSION_S="1")  # below what the broker allows
+    collector.wait_ready("active")
+    collector.wait_delivered(4)
+    assert "InvalidSessionTimeout" in collector.get("/status")[1]["share"]["last_error"]
+    collector.end()
+
+
 def test_a_survivor_delivers_what_the_killed_one_left_on_the_shared_disk(
     bench: Bench, kafka: KafkaCluster
 ) -> None:
