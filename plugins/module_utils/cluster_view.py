@@ -12,6 +12,7 @@ from ansible.module_utils.workload_state import not_rolled_out, pod_fault, refus
 _REVISION = "deployment.kubernetes.io/revision"
 _NAME = "app.kubernetes.io/name"
 _OOM = "OOMKilled"
+_YOUNG_S = 60.0
 _NEAR = 0.9  # of a limit or a quota: soon something will be refused or killed
 
 
@@ -31,7 +32,7 @@ def service_view(
     waiting = (refused(workload) or not_rolled_out(workload)) if wanted else ""
     views = [pod_view(pod, used.get(name_of(pod), {}), now) for pod in mine]
     return {
-        "state": state_of(wanted, ready, waiting),
+        "state": state_of(wanted, ready, waiting, young=bool(ready) and is_young(views)),
         "wanted": wanted,
         "ready": ready,
         "reason": next((pod["fault"] for pod in views if pod["fault"]), waiting),
@@ -46,13 +47,21 @@ def service_view(
     }
 
 
-def state_of(wanted: int, ready: int, waiting: str) -> str:
-    """Return asleep, running, rolling or not ready."""
+def state_of(wanted: int, ready: int, waiting: str, *, young: bool) -> str:
+    """Return asleep, running, rolling, starting (a further replica) or not ready."""
     if not wanted:
         return "asleep"
     if not waiting:
         return "running"
-    return "rolling" if ready >= wanted else "not ready"
+    if ready >= wanted:
+        return "rolling"
+    return "starting" if young else "not ready"
+
+
+def is_young(pods: Iterable[Mapping[str, Any]]) -> bool:
+    """Return whether every pod that is not ready has just been made, and nothing is wrong yet."""
+    late = [pod for pod in pods if not pod["ready"]]
+    return all(pod["age_s"] < _YOUNG_S and not pod["fault"] for pod in late)
 
 
 def amounts(container: Mapping[str, Any], kind: str, pods: int) -> dict[str, float]:
@@ -188,7 +197,7 @@ def cluster_problems(status: Mapping[str, Any], commands: Mapping[str, str]) -> 
         look = f"{commands['logs']} -e service={name}"
         if service["state"] == "asleep":
             found.append(f"{name} has no replicas. Type: {commands['startup']}")
-        elif service["state"] != "running":
+        elif service["state"] == "not ready":
             found.append(f"{name} is {service['state']}: {service['reason']}. Its log: {look}")
         elif _OOM in service["last_end"]:
             limit = service["limits"]["memory"] / 2**20

@@ -69,6 +69,17 @@ def test_what_sleeps_crashes_or_lacks_memory_is_said_with_what_to_type() -> None
     assert "not ready: c: ImagePullBackOff: no such image. Its log: LOGS -e service=web-app" in said
 
 
+def test_a_further_replica_that_starts_is_no_problem() -> None:
+    starting = pod("web-app-1-b", ready=False)
+    starting["metadata"]["creationTimestamp"] = "2026-01-01T11:59:30Z"
+    grown = view.service_view(deployment(2, 1), [pod(), starting], {}, NOW)
+    assert (grown["state"], problems(grown)) == ("starting", [])
+    starting["metadata"]["creationTimestamp"] = "2026-01-01T11:50:00Z"
+    late = view.service_view(deployment(2, 1), [pod(), starting], {}, NOW)
+    assert late["state"] == "not ready"
+    assert problems(late)
+
+
 def test_claims_scalers_and_quota_have_their_say() -> None:
     shown = view.service_view(deployment(), [pod()], {}, NOW)
     claims = {"data": {"phase": "Pending", "size": "1Gi", "class": "slow"}}
