@@ -14,6 +14,10 @@ _LARGEST = Decimal(10) ** 12  # US dollars; far beyond any market, far inside of
 _SMALLEST = Decimal(10) ** -12
 _VOLATILITY_MEMORY = 0.97  # of the exponentially weighted variance, for each tick
 _LEVEL_TOLERANCE = 0.01  # refused jumps within this belong to one new level
+# A price that has doubled or halved at once must stand for so long before it is believed: what a
+# venue repeats in every answer is more likely its fault than the market's.
+_WILD = math.log(2)
+_HOLD_US = 60_000_000
 
 
 class Refusal(NamedTuple):
@@ -40,6 +44,7 @@ class _Market:
     log_price: float = math.nan
     variance: float = 0.0  # of the log return for one second
     refused: deque[float] = field(default_factory=deque)
+    refused_since: int = 0  # the sequence of the first of them
 
 
 class Validator:
@@ -91,8 +96,14 @@ class Validator:
             return None
         if market.refused and abs(now - market.refused[-1]) > _LEVEL_TOLERANCE:
             market.refused.clear()
+        if not market.refused:
+            market.refused_since = tick.sequence
         market.refused.append(now)
-        if len(market.refused) > self._limits.jump_confirmations:
+        if len(market.refused) > self._limits.jump_confirmations + 1:
+            market.refused.popleft()
+        held_us = tick.sequence - market.refused_since
+        confirmed = len(market.refused) > self._limits.jump_confirmations
+        if confirmed and (jump < _WILD or held_us >= _HOLD_US):
             market.refused.clear()
             market.log_price = math.nan  # a new level: its first return says nothing
             return None

@@ -75,6 +75,16 @@ def test_a_jump_is_refused_until_it_is_confirmed() -> None:
     assert found == ["jump", "jump", "jump", "accepted", "accepted"]
 
 
+def test_what_doubles_at_once_is_believed_after_a_minute_only() -> None:
+    validator = Validator(Limits(jump_confirmations=3))
+    assert reason(validator, tick(0)) == "accepted"
+    found = [reason(validator, tick(second, f"{10**14 + second}")) for second in range(1, 3)]
+    assert found == ["out_of_range"] * 2
+    found = [reason(validator, tick(second, "100000000")) for second in range(3, 70)]
+    assert found == ["jump"] * 60 + ["accepted"] * 7
+    assert reason(validator, tick(70, "100")) == "jump"
+
+
 def test_single_outliers_never_become_a_level() -> None:
     validator = Validator(Limits(jump_confirmations=2))
     prices = ["100", "150", "100", "151", "100", "152", "100", "153", "400", "20", "900"]
