@@ -22,7 +22,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=1_350.0, help="at least")
     parser.add_argument("--rounds", type=int, default=4, help="of each fault of a process")
     parser.add_argument("--exchange-rounds", type=int, default=3, help="of each fault of exchanges")
-    parser.add_argument("--interval", type=float, default=0.02, help="seconds between two polls")
+    parser.add_argument("--interval", type=float, default=0.015, help="seconds between two polls")
     parser.add_argument("--ticks", type=int, default=500_000, help="at least")
     parser.add_argument("--postgres", action="store_true", help="store in PostgreSQL, not SQLite")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="work there, and leave all of it")
