@@ -1,6 +1,7 @@
 """Run every role's molecule scenarios: ``python tests/molecule.py [ROLE ...]``.
 
-Those that need a cluster run where KUBECONFIG names one; elsewhere they are left out, with reason.
+Those that need a cluster run where KUBECONFIG names one, those that need Docker where a daemon
+answers; elsewhere they are left out, with the reason.
 Two at a time, since a scenario mostly waits. Prints a line for each and, where one fails, the end
 of what molecule said; the last line is ``N passed, N failed`` and decides the exit code.
 """
@@ -21,6 +22,7 @@ _CONFIG = _ROOT / ".config" / "molecule" / "config.yml"
 _AT_ONCE = 2
 _TIMEOUT_S = 600
 _TAIL_LINES = 60
+_BASE_IMAGE = "python:3.11-slim"
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,15 @@ class Scenario:
         return _LOGS / f"{self.role}-{self.name}.log"
 
     @property
-    def needs_cluster(self) -> bool:
-        """Return whether it applies objects to a real API server."""
+    def lacking(self) -> str:
+        """Return what this machine has not got of what the scenario needs; empty when nothing."""
         file = _ROOT / "roles" / self.role / "molecule" / self.name / "molecule.yml"
-        return "scenario_needs: cluster" in file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8")
+        if "scenario_needs: cluster" in text and not os.environ.get("KUBECONFIG"):
+            return "KUBECONFIG names no cluster"
+        if "scenario_needs: docker" in text:
+            return _lacking_docker()
+        return ""
 
 
 @dataclass(frozen=True)
@@ -117,16 +124,36 @@ def _environment(scenario: Scenario) -> dict[str, str]:
     }
 
 
+def _lacking_docker() -> str:
+    """Return why no image can be built here; the base image is fetched where it is not there."""
+    for words in (["version"], ["image", "inspect", _BASE_IMAGE]):
+        if _docker(words):
+            continue
+        if words == ["version"]:
+            return "no Docker daemon answers"
+        if not _docker(["pull", "--quiet", _BASE_IMAGE]):
+            return f"the base image {_BASE_IMAGE} cannot be had"
+    return ""
+
+
+def _docker(words: list[str]) -> bool:
+    try:
+        done = subprocess.run(["docker", *words], capture_output=True, timeout=120, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
 def main(roles: list[str]) -> int:
     """Run the scenarios; return the exit code."""
     scenarios = discover(roles)
-    if not os.environ.get("KUBECONFIG"):
-        for scenario in scenarios:
-            if scenario.needs_cluster:
-                _say(f"molecule {scenario.title:<16} skipped: KUBECONFIG names no cluster")
-        scenarios = [scenario for scenario in scenarios if not scenario.needs_cluster]
-        if roles and not scenarios:
-            return 0
+    lacking = {scenario: scenario.lacking for scenario in scenarios}
+    for scenario, reason in lacking.items():
+        if reason:
+            _say(f"molecule {scenario.title:<16} skipped: {reason}")
+    scenarios = [scenario for scenario in scenarios if not lacking[scenario]]
+    if roles and not scenarios:
+        return 0
     _LOGS.mkdir(parents=True, exist_ok=True)
     outcomes = []
     with ThreadPoolExecutor(_AT_ONCE) as pool:

@@ -24,4 +24,9 @@ def node_images(printed: str) -> set[str]:
     except ValueError:
         return set()
     tags = [tag for image in listed or [] for tag in image.get("repoTags") or []]
-    return {tag.removeprefix("docker.io/").removeprefix("library/") for tag in tags}
+    return {plain_name(tag) for tag in tags}
+
+
+def plain_name(image: str) -> str:
+    """Return an image's name without Docker Hub's prefix."""
+    return image.removeprefix("docker.io/").removeprefix("library/")

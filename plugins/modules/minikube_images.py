@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.minikube_images import docker_environment, node_images
+from ansible.module_utils.minikube_images import docker_environment, node_images, plain_name
 
 DOCUMENTATION = r"""
 ---
@@ -21,13 +21,18 @@ description:
 options:
   profile: {description: Name of the cluster., type: str, default: minikube}
   images: {description: Images that must be in the node., type: list, elements: str, default: []}
+  public:
+    description: Images that the node fetches itself if it has not got them, in whatever time.
+    type: list
+    elements: str
+    default: []
   timeout: {description: Seconds for each image., type: float, default: 600}
 author: ["bitcoin-prediction"]
 """
 
 RETURN = r"""
 environment: {description: For docker; empty with containerd., type: dict, returned: always}
-loaded: {description: Images that were loaded., type: list, returned: always}
+loaded: {description: Images that were loaded or fetched., type: list, returned: always}
 """
 
 _LOOK_S = 30.0
@@ -38,18 +43,24 @@ def main() -> None:
         argument_spec={
             "profile": {"type": "str", "default": "minikube"},
             "images": {"type": "list", "elements": "str", "default": []},
+            "public": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "float", "default": 600.0},
         },
         supports_check_mode=True,
     )
     profile, images = module.params["profile"], module.params["images"]
-    missing = [name for name in images if name not in present(profile)] if images else []
+    public = module.params["public"]
+    there = present(profile) if images or public else set()
+    missing = [name for name in images if name not in there]
+    wanted = [name for name in public if plain_name(name) not in there]
     if missing and not module.check_mode:
         load(module, profile, missing)
+    if wanted and not module.check_mode:
+        fetch(module, profile, wanted)
     shell = minikube(["docker-env", "--shell", "bash"], profile, _LOOK_S)
     module.exit_json(
-        changed=bool(missing),
-        loaded=missing,
+        changed=bool(missing + wanted),
+        loaded=missing + wanted,
         environment=docker_environment(shell) if shell else {},
     )
 
@@ -63,6 +74,20 @@ def load(module: Any, profile: str, missing: Sequence[str]) -> None:
         module.fail_json(
             msg=f"minikube took {', '.join(absent)} without an error, but the node has not got it. "
             "Is its disk full? Type: minikube ssh -- df -h /var"
+        )
+
+
+def fetch(module: Any, profile: str, wanted: Sequence[str]) -> None:
+    """Have the node pull images; ends the module when one cannot be had."""
+    for image in wanted:
+        minikube(["image", "pull", image], profile, module.params["timeout"])
+    there = present(profile)
+    absent = [name for name in wanted if plain_name(name) not in there]
+    if absent:
+        module.fail_json(
+            msg=f"the node cannot fetch {', '.join(absent)}. Has it a way out? Type: "
+            f"minikube ssh --profile {profile} -- docker pull {absent[0]}   (a mirror: "
+            "-e kafka_image= -e postgres_image= -e kafka_ui_image=)"
         )
 
 

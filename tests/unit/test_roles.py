@@ -7,13 +7,7 @@ import pytest
 import yaml
 
 _ROOT = Path(__file__).parents[2]
-# Of the Kubernetes targets: their scenarios follow.
-_COMING = {"images"}
-_ROLES = sorted(
-    path.parents[1]
-    for path in _ROOT.glob("roles/*/tasks/main.yml")
-    if path.parents[1].name not in _COMING
-)
+_ROLES = sorted(path.parents[1] for path in _ROOT.glob("roles/*/tasks/main.yml"))
 _MOLECULE = _ROOT / ".config" / "molecule" / "config.yml"
 
 each_role = pytest.mark.parametrize("role", _ROLES, ids=lambda role: role.name)
