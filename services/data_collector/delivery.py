@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from kafka.errors import KafkaError
@@ -162,7 +163,8 @@ class Delivery:
         for source in self._sources:
             source.sent = source.spool.cursor
         try:
-            producer.partitions_for(self._topics.ticks)
+            for topic in self._topics:  # both now: they cannot be asked for while Kafka is away
+                producer.partitions_for(topic)
             self.connected, self.last_error = True, ""
             _log.info("connected to Kafka", topic=self._topics.ticks)
             while not self._finished(window):
@@ -191,6 +193,8 @@ class Delivery:
                 self._on_fatal()
                 return
             self._stop.wait(_WAIT_S)
+        # What the old one has delivered nevertheless need not be sent again.
+        self._acknowledge(list(takewhile(lambda sent: sent.future.succeeded(), window)))
         with suppress(KafkaError):
             producer.close(timeout=min(1.0, self._deadline.remaining()) if window else 1.0)
 
@@ -245,11 +249,10 @@ class Delivery:
         done: list[_Sent] = []
         failed: _Sent | None = None
         while window and window[0].future.is_done and failed is None:
-            sent = window.popleft()
-            if sent.future.succeeded():
-                done.append(sent)
+            if window[0].future.succeeded():
+                done.append(window.popleft())
             else:
-                failed = sent
+                failed = window[0]  # stays: nothing behind it may be acknowledged
         self._acknowledge(done)
         if failed is not None:
             self._give_up(failed)

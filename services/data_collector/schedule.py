@@ -74,11 +74,11 @@ class Schedule:
         patience = self._clock.monotonic() + self._interval / 1e6 + _GRACE_S
         while not stop.is_set():
             self.beat_at = self._clock.monotonic()
-            if self.beat_at >= patience:
-                _log.warning("the wall clock is behind the last poll, polling on", sequence=slot)
-                return
             delay = (slot - to_micros(self._clock.now())) / 1e6
             if delay <= 0:
+                return
+            if self.beat_at >= patience:
+                _log.warning("the wall clock is behind the last poll, polling on", sequence=slot)
                 return
             try:
                 async with asyncio.timeout(min(delay, _BEAT_S, patience - self.beat_at)):

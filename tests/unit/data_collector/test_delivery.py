@@ -32,6 +32,8 @@ class FakeBroker:
         self.hold = False
         self.fail_after: int | None = None
         self.held: list[Callable[[], object]] = []
+        self.futures: list[Future] = []
+        self.breaks = False
 
     def make_producer(self) -> Any:
         if self.refuse:
@@ -52,6 +54,10 @@ class FakeProducer:
     def send(self, topic: str, value: bytes, key: bytes, partition: int) -> Future:
         future = Future()
         broker = self.broker
+        if broker.breaks:
+            broker.breaks = False
+            raise KafkaTimeoutError("no metadata")
+        broker.futures.append(future)
         self.rejected = self.rejected or value == b"poison"
         if self.rejected:  # and with it the whole batch
             future.failure(MessageSizeTooLargeError("too large"))
@@ -226,4 +232,40 @@ def test_what_was_left_elsewhere_goes_first_and_is_forgotten_when_empty(
     assert emptied.wait(10)
     eventually(lambda: delivery.pending == 0)
     assert broker.stored == older + newer
+    delivery.stop(Deadline(SystemClock(), 5))
+
+
+def test_nothing_behind_a_failed_record_is_acknowledged_with_it(
+    broker: FakeBroker, spool: Spool
+) -> None:
+    """The first of three fails, the others succeed: all three are sent again."""
+    broker.hold = True
+    values = fill(spool, 0, 3)
+    delivery = start(broker, spool)
+    eventually(lambda: len(broker.held) == 3)
+    broker.hold = False
+    broker.futures[1].success(Metadata("prices", 0, 1))
+    broker.futures[2].success(Metadata("prices", 0, 2))
+    broker.futures[0].failure(KafkaError("lost"))
+    eventually(lambda: spool.pending == 0)
+    assert broker.stored == values + values
+    delivery.stop(Deadline(SystemClock(), 5))
+
+
+def test_what_a_producer_delivered_before_it_broke_is_not_sent_again(
+    broker: FakeBroker, spool: Spool
+) -> None:
+    broker.hold = True
+    values = fill(spool, 0, 3)
+    delivery = start(broker, spool)
+    eventually(lambda: len(broker.held) == 3)
+    broker.hold = False
+    broker.breaks = True  # at its next record
+    values += fill(spool, 3, 1)
+    delivery.wake()
+    eventually(lambda: not broker.breaks)
+    for number, future in enumerate(broker.futures[:3]):
+        future.success(Metadata("prices", 0, number))
+    eventually(lambda: spool.pending == 0)
+    assert broker.stored == values
     delivery.stop(Deadline(SystemClock(), 5))
