@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 
@@ -163,21 +163,23 @@ class Collector:
     def _take_word(self, symbols: frozenset[str]) -> None:
         metrics.ASSIGNMENTS.inc()
         self._word = symbols
-        self._begin(self._share.assign(symbols, self._clock.monotonic()))
+        # Where there are others, one of them may have asked for this second already.
+        poll = self._poller.poll if self._membership.alone else self._poller.catch_up
+        self._begin(self._share.assign(symbols, self._clock.monotonic()), poll)
 
     def _presume(self, symbols: frozenset[str], why: str) -> None:
         gained = self._share.presume(symbols)
         if gained:
             self._since = self._clock.monotonic()
             _log.info("collecting until the group decides", symbols=sorted(gained), because=why)
-            self._begin(gained)
+            self._begin(gained, self._poller.poll)
 
-    def _begin(self, gained: frozenset[str]) -> None:
+    def _begin(self, gained: frozenset[str], poll: Callable[[int], Awaitable[None]]) -> None:
         """Poll for ``gained`` at once, and remember what is ours for a successor."""
         self._remember(self._share.owned)
         self._show_role()
         if gained and self._schedule.running:
-            self._schedule.start_now(self._poller.catch_up)
+            self._schedule.start_now(poll)
 
     def _remember(self, symbols: Iterable[str]) -> None:
         try:

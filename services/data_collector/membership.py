@@ -127,8 +127,8 @@ class Membership:
             partitions, assignor.news = assignor.news, None
             if partitions is not None:
                 consumer.pause(*consumer.assignment())  # a member, not a reader
-                self._tell(partitions, len(consumer.partitions_for_topic(self._topic) or ()))
                 self.alone = assignor.alone
+                self._tell(partitions, len(consumer.partitions_for_topic(self._topic) or ()))
 
     def _tell(self, partitions: frozenset[int], count: int) -> None:
         mine = frozenset(s for s in self._symbols if partition_of(s.encode(), count) in partitions)
