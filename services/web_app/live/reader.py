@@ -29,7 +29,7 @@ _POLL_MS = 250
 _PROBE_S = 5.0  # how often we ask for the ends of the topics: reachability and lag
 _PROBE_TIMEOUT_MS = 3_000
 _RETRY_S = (0.5, 10.0)  # first and longest pause before connecting again
-_GIVE_UP_WAITING_S = 6.0  # then the service is ready without Kafka: the store answers
+_GIVE_UP_WAITING_S = 12.0  # then ready without Kafka: the store answers, but nobody can resume
 _POSITIVE = 0x7FFFFFFF
 
 
