@@ -134,10 +134,15 @@ class Poller:
 
         What no venue gave is counted as missed.
         """
-        if self._lingering():
+        late = frozenset(self._lingering())
+        if late:  # by then some may be ours again
+
+            def still() -> Collection[str]:
+                return late.intersection((*self._symbols(), *self._lingering()))
+
             await asyncio.gather(
                 self._collect(self._symbols, sequence, lean=False),
-                self._collect(self._lingering, sequence, lean=True, after_s=_LATE_S),
+                self._collect(still, sequence, lean=True, after_s=_LATE_S),
             )
         else:
             await self._collect(self._symbols, sequence, lean=False)

@@ -210,3 +210,19 @@ def test_catching_up_asks_lean_for_what_was_not_asked_for_yet(clock: FakeClock) 
     asyncio.run(bench.poller.catch_up(5))
     assert bench.first.questions == [({"ETH-USD"}, True)]
     assert bench.accepted == [(5, "ETH-USD", "coinbase")]
+
+
+def test_one_that_comes_back_while_it_waits_to_be_asked_for_is_not_forgotten(
+    clock: FakeClock,
+) -> None:
+    bench = Bench(clock)
+    bench.lingering = ("ETH-USD",)
+
+    async def run() -> None:
+        poll = asyncio.create_task(bench.poller.poll(1))
+        await asyncio.sleep(0.1)
+        bench.symbols, bench.lingering = ("BTC-USD", "ETH-USD"), ()
+        await poll
+
+    asyncio.run(run())
+    assert [symbol for _, symbol, _ in bench.accepted] == ["BTC-USD", "ETH-USD"]
