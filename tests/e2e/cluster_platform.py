@@ -4,6 +4,7 @@ Where ``KUBECONFIG`` names a cluster and ``E2E_CLUSTER_VARIABLES`` a file of var
 ``build.yml`` (at least the registry), the contract runs there too.
 """
 
+import functools
 import json
 import os
 import re
@@ -53,6 +54,23 @@ def why_no_cluster() -> str:
     return ""
 
 
+@functools.cache
+def _api() -> Any:
+    """Return the one client of this process: a client that is dropped leaves sockets open."""
+    from kubernetes import config
+
+    make: Any = config.new_client_from_config  # it has no types
+    return make()
+
+
+@functools.cache
+def _dynamic() -> Any:
+    """Return openshift's dynamic client."""
+    from openshift.dynamic import DynamicClient
+
+    return DynamicClient(_api())
+
+
 @dataclass
 class ClusterPlatform(LocalPlatform):
     """An instance on the `cluster` target; pods stand where processes stood."""
@@ -81,14 +99,8 @@ class ClusterPlatform(LocalPlatform):
 
     def objects(self, kind: str, api_version: str = "v1") -> list[Any]:
         """Return the objects of a kind in the namespace, read by openshift's dynamic client."""
-        from kubernetes import config
-        from openshift.dynamic import DynamicClient
-
-        make: Any = config.new_client_from_config  # it has no types
-        client = DynamicClient(make())
-        found = client.resources.get(api_version=api_version, kind=kind).get(
-            namespace=self.namespace
-        )
+        found = _dynamic().resources.get(api_version=api_version, kind=kind)
+        found = found.get(namespace=self.namespace)
         items: list[Any] = [item.to_dict() for item in found.items]
         return items
 
@@ -135,12 +147,10 @@ class ClusterPlatform(LocalPlatform):
 
     def execute(self, pod: str, *command: str) -> str:
         """Return what a command prints in a pod."""
-        from kubernetes import client, config
         from kubernetes.stream import stream
 
-        make: Any = config.new_client_from_config
-        answer: str = stream(
-            client.CoreV1Api(make()).connect_get_namespaced_pod_exec,
+        channel: Any = stream(
+            self._core().connect_get_namespaced_pod_exec,
             pod,
             self.namespace,
             command=list(command),
@@ -148,8 +158,13 @@ class ClusterPlatform(LocalPlatform):
             stderr=False,
             stdin=False,
             tty=False,
-            _request_timeout=_EXEC_S,
+            _preload_content=False,
         )
+        connection = channel.sock.sock  # the library forgets it when the other side ends first
+        channel.run_forever(timeout=_EXEC_S)
+        answer: str = channel.read_stdout(timeout=1)
+        channel.close()
+        connection.close()
         return answer
 
     def query(self, sql: str) -> Any:
@@ -217,10 +232,9 @@ class ClusterPlatform(LocalPlatform):
             self._core().delete_namespaced_pod("load", self.namespace, grace_period_seconds=0)
 
     def _core(self) -> Any:
-        from kubernetes import client, config
+        from kubernetes import client
 
-        make: Any = config.new_client_from_config
-        return client.CoreV1Api(make())
+        return client.CoreV1Api(_api())
 
     def _kubectl_pod(self, pod: dict[str, Any]) -> None:
         self._core().create_namespaced_pod(self.namespace, pod)
