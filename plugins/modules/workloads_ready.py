@@ -46,6 +46,7 @@ seconds: {description: Seconds by workload., type: dict, returned: success}
 _POLL_S = 0.5
 _LOG_LINES = 15
 _EVENTS = 4
+_NO_LOG = "unable to retrieve container logs"
 _LISTS = {
     "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
     "StatefulSet": "/apis/apps/v1/namespaces/{}/statefulsets",
@@ -107,7 +108,8 @@ class Cluster:
                 )
             except (KubeError, KeyError):
                 continue  # there may be no log yet
-            if text.strip():
+            # The kubelet's own words where it has just removed the container that ended.
+            if text.strip() and not text.startswith(_NO_LOG):
                 said = [f"    {line}" for line in text.splitlines()]
                 return [*lines, f"  last lines of {pod}'s log:", *said]
         return lines
