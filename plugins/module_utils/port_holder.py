@@ -8,7 +8,7 @@ import psutil
 from ansible.module_utils.instance_process import MARKER
 
 
-def holder(port: int, directory: str) -> str | None:
+def port_owner(port: int, directory: str) -> str | None:
     """Return who listens on a loopback port; None when it is free or held by the instance."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -7,17 +7,16 @@ import json
 import os
 import platform
 import shutil
-import socket
 import sys
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import psutil
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.instance_process import DAEMON, MARKER, Member, find_members, is_frozen
+from ansible.module_utils.instance_process import DAEMON, Member, find_members, is_frozen
 from ansible.module_utils.maven_repository import default_repository, unreachable
+from ansible.module_utils.port_holder import port_owner
 from ansible.module_utils.urls import open_url
 
 DOCUMENTATION = r"""
@@ -504,39 +503,6 @@ def port_faults(ports: Mapping[str, int], directory: str, options: Mapping[str, 
                 f"port {port} is taken by {owner}. Choose another range: -e ops_port={port + 20}"
             )
     return faults[:_FAULTS]
-
-
-def port_owner(port: int, directory: str) -> str | None:
-    """Return who listens on ``port``; None when it is free or held by this instance."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return _listener(port, directory)
-    return None
-
-
-def _listener(port: int, directory: str) -> str | None:
-    try:
-        pids = {
-            c.pid
-            for c in psutil.net_connections("tcp")
-            if c.status == "LISTEN" and c.laddr and c.laddr[1] == port
-        }
-    except psutil.Error:
-        pids = {None}
-    for pid in pids:
-        try:
-            process = psutil.Process(pid) if pid else None
-            if process and process.environ().get(MARKER) == directory:
-                return None
-        except psutil.Error:
-            continue
-    pid = next(iter(sorted(pid for pid in pids if pid)), None)
-    if pid is None:
-        return "a program of another user" if pids else None
-    return f"{psutil.Process(pid).name()} (pid {pid})"
 
 
 def free_port(start: int, avoid: Iterable[int]) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.instance_process import Member, find_members
-from ansible.module_utils.port_holder import holder
+from ansible.module_utils.port_holder import port_owner
 from ansible.module_utils.supervisor_rpc import program_states
 
 DOCUMENTATION = r"""
@@ -87,7 +87,7 @@ def refuse(module: Any) -> None:
     directory = module.params["instance_dir"]
     faults = []
     for service, port in module.params["ports"].items():
-        other = holder(int(port), directory)
+        other = port_owner(int(port), directory)
         if other:
             option = f"{service.replace('-', '_')}_port"
             faults.append(
@@ -169,7 +169,7 @@ def complaint(tunnel: Mapping[str, Any], options: Mapping[str, Any]) -> str:
     log = Path(options["instance_dir"], "log", f"tunnel-{tunnel['service']}.log")
     text = log.read_text(errors="replace") if os.path.exists(log) else ""
     lines = [f"  {line}" for line in text.splitlines()[-_LOG_LINES:]]
-    other = holder(tunnel["port"], options["instance_dir"])
+    other = port_owner(tunnel["port"], options["instance_dir"])
     why = f"port {tunnel['port']} is taken by {other}" if other else f"it is {tunnel['state']}"
     return "\n".join([f"the tunnel to {tunnel['service']} is not open: {why}", *lines])
 
