@@ -17,7 +17,8 @@ def options(tmp_path: Path) -> dict[str, Any]:
         "format_version": 1,
         "target": "auto",
         "targets": ["local"],
-        "ports": {"web_app": 45001, "kafka": 45092, "ops": 45061},
+        # Below the range from which the system gives out ports to whoever asks for any.
+        "ports": {"web_app": 25001, "kafka": 25092, "ops": 25061},
         "given_ports": {},
         "ops_services": ["data-collector", "web-app"],
         "market_data": "",
@@ -81,10 +82,10 @@ def test_recorded_market_data_is_kept_without_asking_anyone() -> None:
 def test_given_ports_win_over_recorded_ones_and_those_over_the_block(
     options: dict[str, Any],
 ) -> None:
-    options["given_ports"] = {"web_app_port": 45002, "kafka_port": None}
-    decided = make(options, {"ports": {"kafka": 45999, "gone": 1}, "port_block": 0})
-    assert decided["ports"] == {"web_app": 45002, "kafka": 45999, "ops": 45061}
-    assert decided["ops_ports"] == {"data-collector": [45061, 45062], "web-app": [45063, 45064]}
+    options["given_ports"] = {"web_app_port": 25002, "kafka_port": None}
+    decided = make(options, {"ports": {"kafka": 25999, "gone": 1}, "port_block": 0})
+    assert decided["ports"] == {"web_app": 25002, "kafka": 25999, "ops": 25061}
+    assert decided["ops_ports"] == {"data-collector": [25061, 25062], "web-app": [25063, 25064]}
 
 
 def test_each_further_instance_gets_the_lowest_free_block(options: dict[str, Any]) -> None:
@@ -115,21 +116,21 @@ def test_the_active_slot_decides_the_endpoint(options: dict[str, Any]) -> None:
     assert decided["endpoints"]["web-app"] == {
         "name": "web-app",
         "process": "web-app:web-app_1",
-        "ops_port": 45064,
+        "ops_port": 25064,
     }
 
 
 def test_a_taken_port_is_named_with_its_holder_and_an_alternative(options: dict[str, Any]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        (fault,) = plan.port_faults({"web_app": port, "ops": 45061}, "/nowhere", options)
+        (fault,) = plan.port_faults({"web_app": port, "ops": 25061}, "/nowhere", options)
     assert f"port {port} (web_app_port) is taken by" in fault
     assert "pid" in fault
     assert "-e web_app_port=" in fault
 
 
 def test_a_port_named_twice_is_refused(options: dict[str, Any]) -> None:
-    faults = plan.port_faults({"kafka": 45010, "web_app": 45010, "ops": 45061}, "/nowhere", options)
+    faults = plan.port_faults({"kafka": 25010, "web_app": 25010, "ops": 25061}, "/nowhere", options)
     assert any("same as kafka_port" in fault for fault in faults)
 
 
