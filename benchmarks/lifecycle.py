@@ -22,6 +22,7 @@ from benchmarks.table import Row
 __all__ = ["measure"]
 
 GIB = 1024**3
+_TRAINED_WITHIN_S = 480  # the first training begins ten minutes of ticks after the build
 
 
 @contextmanager
@@ -197,7 +198,7 @@ def _arrivals(consumer: KafkaConsumer, topic: str, since_ms: float) -> dict[int,
 def memory(platform: LocalPlatform) -> Iterator[Row]:
     """Resident memory of all processes, shared pages counted once."""
     at_rest, training = 0, 0
-    end = time.monotonic() + 240
+    end = time.monotonic() + _TRAINED_WITHIN_S
     while time.monotonic() < end and not (training and at_rest):
         total, trainer = resident(platform)
         at_rest = at_rest if trainer else max(at_rest, total)
