@@ -49,11 +49,19 @@ build: $(CONTROLLER_READY) ## build and start the whole platform
 
 .PHONY: check
 check: $(DEV_READY) ## lint, types and unit tests (under 2 minutes)
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target lint types unit
+
+.PHONY: lint types unit
+lint: $(DEV_READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy services plugins tests benchmarks
 	$(BIN)/yamllint --strict .
 	PYTHONPATH=tests/support/lint $(BIN)/ansible-lint --offline
+
+types: $(DEV_READY)
+	$(BIN)/mypy services plugins tests benchmarks
+
+unit: $(DEV_READY)
 	$(BIN)/pytest --numprocesses 2 --dist worksteal tests/unit
 
 .PHONY: test
