@@ -1,6 +1,6 @@
 """The forecaster against a real broker: latency while it trains, many symbols, a training run.
 
-``python -m benchmarks.forecast``: takes about four minutes. Each latency is from the tick's arrival
+``python -m benchmarks forecast``: takes about five minutes. Each latency is from the tick's arrival
 in the service to its prediction's acknowledgement, as the service measures it, beside a bare relay
 that does the same with the same client; in brackets the time from sending the tick to reading its
 prediction, in another process.
@@ -28,7 +28,7 @@ from tests.support.kafka_cluster import KafkaCluster
 from tests.unit.bitcoin_forecast_app.synthetic import market
 
 from benchmarks.floors import percentile, relay_latencies, timed
-from benchmarks.table import Row, render
+from benchmarks.table import Row
 from bitcoin_forecast_app.observation import Observation
 from common.clock import SystemClock, from_micros, to_micros
 from common.kafka import make_consumer, make_producer
@@ -216,8 +216,8 @@ def training_run(folder: Path) -> Iterator[Row]:
     yield Row("memory of the trainer, at most", memory, 900, "the aim", "900 MB", "MB", met=met)
 
 
-def measure(*, day: bool = False) -> Iterator[Row]:
-    """Yield the rows as they are measured; with ``day`` the training run on a day too."""
+def measure() -> Iterator[Row]:
+    """Yield the rows as they are measured."""
     with tempfile.TemporaryDirectory(prefix="bp") as name:
         folder = Path(name)
         (folder / "kafka").mkdir()
@@ -228,19 +228,4 @@ def measure(*, day: bool = False) -> Iterator[Row]:
             yield many_symbols(folder, kafka)
         finally:
             kafka.close()
-        if day:
-            yield from training_run(folder)
-
-
-def main() -> int:
-    """Return 0 when every aim was met, else 1."""
-    rows = []
-    for row in measure(day=True):
-        rows.append(row)
-        print(f"{row.what}: {row.measured:.2f} {row.unit}", flush=True)
-    print(render(rows))
-    return 0 if all(row.met is not False for row in rows) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        yield from training_run(folder)
