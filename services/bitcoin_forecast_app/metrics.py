@@ -50,4 +50,6 @@ class Metrics:
             *("feed", "symbol", "horizon_s", "reference", "window"),
         )
         self.training_runs = counter("training_runs", "Training runs ended", "result")
+        for result in ("promoted", "refused", "too_little", "busy", "failed"):
+            self.training_runs.labels(result)  # from 0 on: a rate sees the first one too
         self.training_seconds = gauge("training_seconds", "Duration of the last training run")

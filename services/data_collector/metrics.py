@@ -46,6 +46,8 @@ MISSED_POLLS = Counter(
     "process did not run",
     ["reason"],
 )
+for _reason in ("no_answer", "in_flight", "not_running", "error"):
+    MISSED_POLLS.labels(_reason)  # from 0 on: a rate sees the first one too
 POLL_LATENESS = Histogram(
     "data_collector_poll_lateness_seconds",
     "How long after its schedule a poll started",

@@ -8,6 +8,7 @@ from typing import Any
 from common.clock import Clock
 from common.kafka import make_consumer, make_producer
 from common.log import get_logger
+from data_collector import metrics
 from data_collector.breaker import Breaker
 from data_collector.membership import GROUP_OPTIONS, SharingAssignor
 from data_collector.poller import Exchange, VenueClient
@@ -34,6 +35,9 @@ def open_exchanges(
     for name in set(settings.exchanges) - set(settings.usable_exchanges):
         why = f"it does not allow {len(settings.symbols)} symbols at this rate"
         _log.warning("exchange left out", venue=name, why=why, instead="collector_mode=stream")
+    for name in settings.usable_exchanges:
+        for symbol in settings.symbols:
+            metrics.TICKS.labels(symbol, name)  # from 0 on: none at all can be seen too
     open_ = _open_stream if settings.collector_mode == "stream" else _open_rest
     return [
         Exchange(open_(name, settings, clock, stack), Breaker(name, clock, random.Random()))  # noqa: S311

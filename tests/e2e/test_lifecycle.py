@@ -3,6 +3,7 @@
 Each test leaves the instance running; what a mode must keep is compared before and after.
 """
 
+import json
 import os
 import re
 import signal
@@ -17,8 +18,10 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 from tests.e2e.cluster_platform import ClusterPlatform
+from tests.e2e.conftest import free_ports
 from tests.e2e.load import RequestLoad, StreamClients
 from tests.e2e.local_platform import TOPICS, LocalPlatform, wait_until
+from tests.support.prometheus import Prometheus, needs_prometheus
 from tests.unit.bitcoin_forecast_app.test_registry import model
 
 from bitcoin_forecast_app.registry import Registry
@@ -122,6 +125,30 @@ def test_status_and_logs_only_look(live: LocalPlatform) -> None:
     only = live.succeed("logs.yml", service="data-collector", tail=5)
     assert "Saved data to" in only.output
     assert "Made prediction" not in only.output
+
+
+@needs_prometheus
+def test_prometheus_has_what_the_dashboard_shows(local: LocalPlatform, tmp_path: Path) -> None:
+    files = tmp_path / "monitoring"
+    local.succeed("build.yml", monitoring="true", monitoring_dir=files)
+    panels = json.loads((files / "dashboard.json").read_text())["panels"]
+    asked = {
+        target["expr"].replace("$__rate_interval", "1m").replace("$instance_name", local.instance)
+        for panel in panels
+        for target in panel["targets"]
+    }
+    server = Prometheus(files / "prometheus.yml", tmp_path, free_ports(1)[0])
+    with server, StreamClients(local.web, 1), RequestLoad(f"{local.web}/api/v1/latest", 5):
+
+        def without() -> list[str]:
+            return [each for each in asked if not server.values(each)]
+
+        wait_until(lambda: server.values("up"), 30, "the first scrape")
+        wait_until(lambda: len(without()) <= 1, 60, "a number for each panel")
+        assert [each for each in without() if "dead_letters" not in each] == []  # none: all is well
+        assert server.faults() == []
+        assert server.values('ALERTS{alertstate="firing"}') == []
+    local.succeed("build.yml", monitoring="false")
 
 
 def test_a_backup_is_taken_and_restored_while_prices_come(

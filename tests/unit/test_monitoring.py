@@ -141,7 +141,12 @@ def test_alerts_fire_when_they_should_and_only_then(tmp_path: Path) -> None:
                     silent("BitcoinStreamsNearlyFull", "2m"),
                     firing("BitcoinStreamsNearlyFull", "5m", instance_name="demo"),
                 ],
-            }
+            },
+            {  # no exchange ever answered
+                "interval": "5s",
+                "input_series": [series(f"data_collector_ticks_total{{{own}}}", "0x60")],
+                "alert_rule_test": [firing("BitcoinNoTicks", "2m", instance_name="demo")],
+            },
         ],
     }
     (tmp_path / "tests.yml").write_text(yaml.safe_dump(document))
