@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -31,13 +32,16 @@ def compressed(answer: Response) -> Response:
     """Return the answer, with gzip where the client takes it and it pays."""
     if (
         answer.is_streamed
-        or answer.status_code in (204, 206, 304)
+        or answer.status_code in (204, 206)
         or "Content-Encoding" in answer.headers
         or not (answer.content_type or "").startswith(_COMPRESSIBLE)
     ):
         return answer
-    answer.headers["Vary"] = "Accept-Encoding"
-    if (answer.content_length or 0) < _WORTH_IT or not request.accept_encodings["gzip"]:
+    answer.headers["Vary"] = "Accept-Encoding"  # also of a 304: caches take it from there
+    small = (
+        answer.status_code == HTTPStatus.NOT_MODIFIED or (answer.content_length or 0) < _WORTH_IT
+    )
+    if small or not request.accept_encodings["gzip"]:
         return answer
     answer.set_data(gzip.compress(answer.get_data(), _LEVEL, mtime=0))
     answer.headers["Content-Encoding"] = "gzip"

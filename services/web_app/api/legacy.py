@@ -1,6 +1,7 @@
 """The earlier system's routes, exactly as its clients know them; times are UTC without zone."""
 
 from collections import deque
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -11,7 +12,7 @@ from common.clock import from_micros, to_micros
 from common.log import get_logger
 from common.store import queries
 from web_app.api.answers import json_answer
-from web_app.api.params import Horizon, Moment, SymbolQuery, read_query, require_symbol
+from web_app.api.params import Horizon, SymbolQuery, read_query, require_symbol
 from web_app.runtime import Runtime
 from web_app.scoreboard import REPORT_HORIZON_S, Summary, Sums, log_error_statistics, summarise
 from web_app.scorebook import DAY_US, MINUTE_US
@@ -35,9 +36,18 @@ class LegacyQuery(SymbolQuery):
 
 
 class MetricsDataQuery(LegacyQuery):
-    """Bounded, unlike before: the newest ``limit`` points after ``since``."""
+    """Bounded, unlike before: the newest ``limit`` points with a stamp after ``since``."""
 
-    since: Moment | None = None
+    since: (
+        Annotated[
+            datetime,
+            msgspec.Meta(
+                description="RFC 3339, or a timestamp of these routes: UTC without a zone",
+                extra_json_schema={"format": "date-time"},
+            ),
+        ]
+        | None
+    ) = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 3_600
 
 
@@ -53,14 +63,14 @@ def add_legacy(api: Blueprint, runtime: Runtime) -> None:
 
     @api.get("/price-data")
     def price_data() -> Response:
-        own = series(read_query(LegacyQuery))
+        own = series(read_query(LegacyQuery, tolerant=True))
         with runtime.engine.connect() as connection:
             rows = queries.select_bars(connection, own, last_hour(), _US)
         return json_answer([_bar(row) for row in rows])
 
     @api.get("/prediction-data")
     def prediction_data() -> Response:
-        query = read_query(LegacyQuery)
+        query = read_query(LegacyQuery, tolerant=True)
         own, horizon = series(query), query.horizon_s
         with runtime.engine.connect() as connection:
             rows = queries.select_predictions(connection, own, horizon, last_hour())
@@ -68,7 +78,7 @@ def add_legacy(api: Blueprint, runtime: Runtime) -> None:
 
     @api.get("/metrics-data")
     def metrics_data() -> Response:
-        query = read_query(MetricsDataQuery)
+        query = read_query(MetricsDataQuery, tolerant=True)
         own, horizon = series(query), query.horizon_s
         points, head, total = _metrics(runtime, own, horizon, query)
         _log.info(f"Returning {len(points)} metrics data points")
@@ -77,7 +87,7 @@ def add_legacy(api: Blueprint, runtime: Runtime) -> None:
 
     @api.get("/data")
     def data() -> Response:
-        query = read_query(LegacyQuery)
+        query = read_query(LegacyQuery, tolerant=True)
         own, horizon = series(query), query.horizon_s
         with runtime.engine.connect() as connection:
             bars = queries.select_bars(connection, own, last_hour(), _US)
@@ -88,6 +98,12 @@ def add_legacy(api: Blueprint, runtime: Runtime) -> None:
 
 def _stamp(micros: int) -> str:
     return from_micros(micros).strftime(_FORMAT)
+
+
+def _after(moment: datetime) -> int:
+    """Return where the stamps after that of ``moment`` begin: stamps are whole seconds."""
+    stamp = to_micros(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    return stamp - stamp % _US + _US
 
 
 def _bar(row: Row[Any]) -> dict[str, Any]:
@@ -108,7 +124,7 @@ def _metrics(
     runtime: Runtime, own: queries.Series, horizon: int, query: MetricsDataQuery
 ) -> tuple[list[dict[str, Any]], dict[str, Any], Summary]:
     now = to_micros(runtime.clock.now()) + _US
-    since = now - _HOUR_US if query.since is None else to_micros(query.since) + 1
+    since = now - _HOUR_US if query.since is None else _after(query.since)
     before = (_ROLLING - 1) * _US  # so that the first point has its statistics too
     page = queries.Page(max(0, since - before), now, query.limit + _ROLLING, newest_first=True)
     recent = queries.Page(now - _RECENT_US, now, 100)

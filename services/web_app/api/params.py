@@ -83,13 +83,16 @@ class RangeQuery(SpanQuery):
 QueryType = TypeVar("QueryType", bound=Query)
 
 
-def read_query(kind: type[QueryType]) -> QueryType:
-    """Return the request's query; raises `ProblemError` 400 that says what to type."""
+def read_query(kind: type[QueryType], *, tolerant: bool = False) -> QueryType:
+    """Return the request's query; raises `ProblemError` 400 that says what to type.
+
+    Where it is ``tolerant``, parameters that it does not know are left out.
+    """
     if not request.args:
         return kind()
     known = {field.encode_name for field in msgspec.structs.fields(kind)}
     unknown = sorted(set(request.args) - known)
-    if unknown:
+    if unknown and not tolerant:
         raise ProblemError(
             HTTPStatus.BAD_REQUEST,
             f"unknown parameter {_quoted(unknown)}; known: {', '.join(sorted(known)) or 'none'}",
@@ -97,7 +100,7 @@ def read_query(kind: type[QueryType]) -> QueryType:
     repeated = sorted(name for name, values in request.args.lists() if len(values) > 1)
     if repeated:
         raise ProblemError(HTTPStatus.BAD_REQUEST, f"give {_quoted(repeated)} once only")
-    values: dict[str, Any] = dict(request.args)
+    values: dict[str, Any] = {name: request.args[name] for name in known & set(request.args)}
     for name in _MOMENTS:  # msgspec would also take "null" and seconds since the epoch
         if name in values and not _DATED.match(values[name]):
             raise ProblemError(HTTPStatus.BAD_REQUEST, _advice(f"no time - at `$.{name}`", kind))

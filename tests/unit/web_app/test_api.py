@@ -262,10 +262,12 @@ def test_an_unchanged_answer_is_not_sent_again(client: FlaskClient) -> None:
     again = client.get(
         "/api/v1/bars",
         query_string={"start": START},
-        headers={"If-None-Match": first.headers["ETag"]},
+        headers={"If-None-Match": first.headers["ETag"], "Accept-Encoding": "gzip"},
     )
     assert again.status_code == 304
     assert again.data == b""
+    assert again.headers["Vary"] == "Accept-Encoding"
+    assert "Content-Encoding" not in again.headers
 
 
 def test_large_answers_are_compressed_for_those_who_take_it(client: FlaskClient) -> None:

@@ -63,8 +63,9 @@ def test_metrics_begin_with_the_metadata_and_are_bounded(
     assert f"Final metrics statistics - {expected}" in text
 
 
-def test_metrics_since_a_time(client: FlaskClient) -> None:
-    since = (NOW - timedelta(seconds=30)).strftime(FORMAT) + "Z"
+@pytest.mark.parametrize("zone", ["Z", "", ".700"])  # a stamp comes without one
+def test_metrics_since_a_time(client: FlaskClient, zone: str) -> None:
+    since = (NOW - timedelta(seconds=30)).strftime(FORMAT) + zone
     _, *points = fetch(client, f"/api/metrics-data?since={since}")
     assert [parse(point["timestamp"]) for point in points] == [
         NOW - timedelta(seconds=back) for back in range(29, 0, -1)
@@ -79,3 +80,8 @@ def test_data_is_an_overview(client: FlaskClient) -> None:
     }
     assert body["current_price"] == body["recent_data"]["prices"][-1]
     assert body["mape"] == pytest.approx(100 * body["mae"] / body["current_price"], rel=0.02)
+
+
+@pytest.mark.parametrize("path", ["price-data", "prediction-data", "metrics-data", "data"])
+def test_what_it_never_looked_at_is_left_alone(client: FlaskClient, path: str) -> None:
+    assert fetch(client, f"/api/{path}?_=1700000000") == fetch(client, f"/api/{path}")
