@@ -3,6 +3,7 @@
 import gc
 import logging
 import threading
+from collections.abc import Callable
 from functools import partial
 
 from kafka.errors import KafkaError
@@ -14,6 +15,7 @@ from bitcoin_forecast_app.checkpoint import Checkpoint
 from bitcoin_forecast_app.metrics import Metrics
 from bitcoin_forecast_app.registry import Registry
 from bitcoin_forecast_app.settings import ForecastSettings
+from bitcoin_forecast_app.showcase import Showcase
 from bitcoin_forecast_app.status import describe, make_health
 from bitcoin_forecast_app.stream import Publisher, TickSource
 from bitcoin_forecast_app.supervision import Supervision
@@ -88,6 +90,7 @@ def _serve(settings: ForecastSettings, database: Database, stop: threading.Event
     checkpoint = Checkpoint(database, clock)
     policy = RetentionPolicy(settings.retention_ticks_days, settings.retention_predictions_days)
     retention = Retention(database, policy, clock)
+    showcase = Showcase(database, registry, settings.feed, lambda: worker.model_version, clock)
     health = make_health(database, watch, worker, vitals, metrics)
     health.status = partial(describe, health, watch, worker, vitals, registry, trainer)
     lock = LeaderLock(settings.leader_lock_file)
@@ -101,17 +104,16 @@ def _serve(settings: ForecastSettings, database: Database, stop: threading.Event
             _log.info("active")
             gc.collect()
             gc.freeze()  # modules and state so far are for good: no pause to look through them
-            worker.run(stop, partial(_keep_house, supervision, retention, checkpoint))
+            worker.run(stop, partial(_keep_house, supervision, showcase, retention, checkpoint))
             trainer.stop()
             _close(source, publisher, vitals)
         watch.stop()
         lock.close()
 
 
-def _keep_house(supervision: Supervision, retention: Retention, checkpoint: Checkpoint) -> None:
-    supervision()
-    retention()
-    checkpoint()
+def _keep_house(*duties: Callable[[], object]) -> None:
+    for duty in duties:
+        duty()
 
 
 def _warm(worker: Worker) -> int:

@@ -1,24 +1,34 @@
-"""The forecaster's models as its manifests describe them; read only."""
+"""The forecaster's models as the store shows them."""
 
-from pathlib import Path
 from typing import Any
 
 import msgspec
+from sqlalchemy import Connection
+
+from common.store.models import list_models
 
 __all__ = ["ModelCard", "ModelsAnswer", "read_models"]
 
-_NEWEST = 20
-_MAX_BYTES = 256_000
+_NEWEST = 21  # all that the forecaster keeps
 
 
 class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
-    """One training run: on what, how it did on data it had not seen, and what was decided."""
+    """One training run: on what, how it did on data it had not seen, and what was decided.
+
+    ``code`` is a hash of the sources that trained it, ``sha256`` that of its weights; with the same
+    ``code``, ``seed`` and ticks the weights come out the same. ``scores`` are ratios of its CRPS to
+    the baseline's on the held-out window, beside those of what was in service and of no model.
+    """
 
     version: str
     trained_at: str | None = None
     feed: str | None = None
     rows: int | None = None
     window: list[str] = []
+    features: list[str] = []
+    seed: int | None = None
+    code: str | None = None
+    sha256: str | None = None
     replaces: str | None = None
     promoted: bool | None = None
     reason: str | None = None
@@ -34,34 +44,19 @@ class ModelsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     items: list[ModelCard] = []
 
 
-def read_models(folder: Path | None, feed: str) -> ModelsAnswer:
-    """Return what is in MODEL_DIR for a feed.
-
-    What cannot be read is left out: a version may be written or removed at this moment.
-    """
-    if folder is None:
-        return ModelsAnswer()
-    own = folder / feed
-    names = sorted((path.parent.name for path in own.glob("[!.]*/manifest.json")), reverse=True)
-    cards = (_card(own / name / "manifest.json") for name in names[:_NEWEST])
+def read_models(connection: Connection, feed: str) -> ModelsAnswer:
+    """Return what is known of a feed's models; a card of another form is left out."""
+    rows = list_models(connection, feed, _NEWEST)
+    items = [card for row in rows if (card := _card(row.card)) is not None]
     return ModelsAnswer(
-        current=_current(own),
-        last_training=_card(own / "last_training.json"),
-        items=[card for card in cards if card is not None],
+        current=next((row.version for row in rows if row.in_service), None),
+        last_training=items[0] if items else None,
+        items=items,
     )
 
 
-def _current(folder: Path) -> str | None:
+def _card(text: str) -> ModelCard | None:
     try:
-        return (folder / "current").read_text(encoding="utf-8").strip()[:100] or None
-    except (OSError, UnicodeDecodeError):
-        return None
-
-
-def _card(path: Path) -> ModelCard | None:
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            return None
-        return msgspec.json.decode(path.read_bytes(), type=ModelCard)
-    except (OSError, msgspec.MsgspecError):
+        return msgspec.json.decode(text, type=ModelCard)
+    except msgspec.MsgspecError:
         return None

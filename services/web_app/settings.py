@@ -23,7 +23,6 @@ class WebSettings(ServiceSettings):
     web_host: str = "127.0.0.1"
     web_port: Port = 5001
     listen_fd: Annotated[int, Field(ge=0)] | None = None  # a listening socket that we inherit
-    model_dir: Path | None = None
     frontend_dir: Path | None = None  # has node_modules/
     web_max_streams: Annotated[int, Field(ge=1, le=4096)] = 500
     # Asked of everyone, if one of them is there.

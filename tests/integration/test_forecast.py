@@ -14,11 +14,13 @@ from kafka import KafkaProducer, TopicPartition
 from sqlalchemy import func, select
 from tests.integration.collector_bench import Service, eventually
 from tests.support.kafka_cluster import KafkaCluster
+from tests.unit.bitcoin_forecast_app.test_registry import model
 
+from bitcoin_forecast_app.registry import Registry
 from common.clock import SystemClock, from_micros, to_micros
 from common.kafka import make_consumer, make_producer
 from common.store import make_engine
-from common.store.schema import consumer_offsets, predictions, scores, ticks
+from common.store.schema import consumer_offsets, models, predictions, scores, ticks
 from common.wire import HORIZONS_S, DeadLetter, Prediction, Tick, decode, encode
 
 pytestmark = pytest.mark.integration
@@ -161,7 +163,8 @@ def seen(service: Service, text: str) -> Callable[[], bool]:
     return lambda: text in service.log.read_text()
 
 
-def test_every_tick_is_forecast_stored_published_and_scored(bench: Bench) -> None:
+def test_every_tick_is_forecast_stored_published_and_scored(bench: Bench, tmp_path: Path) -> None:
+    Registry(tmp_path / "models", "simulated").save(model("20260101T000000Z-aaaaaa"), {"seed": 7})
     service = bench.start()
     service.wait_ready("active")
     bench.send(8)
@@ -173,6 +176,7 @@ def test_every_tick_is_forecast_stored_published_and_scored(bench: Bench) -> Non
     assert [f.horizon_s for f in first.horizons] == list(HORIZONS_S)
     assert all(f.target_time > p.issue_time for p in published.values() for f in p.horizons)
     assert {o.horizon_s for o in last.outcomes} >= {5}
+    assert bench.count(models) == 1  # shown to whoever cannot read the files
     assert bench.count(scores) > 0
     log = service.log.read_text()
     assert log.count("Made prediction for timestamp ") == 8

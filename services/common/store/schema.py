@@ -1,7 +1,9 @@
 """Tables. Times are microseconds since the Unix epoch (UTC); prices in the quote currency.
 
 Exact decimals are text, as sent; the float columns beside them are for arithmetic in SQL.
-Primary keys begin with (feed, symbol), so feeds never mix and a range of time is one index scan.
+Primary keys begin with the feed, mostly (feed, symbol), so feeds never mix and a range of time is
+one index scan. Migrations only add: while services are updated one by one, the version before still
+reads the store.
 """
 
 from sqlalchemy import (
@@ -14,6 +16,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     String,
     Table,
+    Text,
 )
 
 __all__ = [
@@ -23,6 +26,7 @@ __all__ = [
     "imported_metrics",
     "imported_predictions",
     "metadata",
+    "models",
     "predictions",
     "scores",
     "ticks",
@@ -110,6 +114,18 @@ consumer_offsets = Table(
     Column("partition", Integer, nullable=False),
     Column("next_offset", BigInteger, nullable=False),
     PrimaryKeyConstraint("consumer_group", "topic", "partition"),
+    sqlite_with_rowid=False,
+)
+
+# What the forecaster's registry holds, for those who cannot read its files (`common.store.models`).
+models = Table(
+    "models",
+    metadata,
+    Column("feed", String(16), nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("in_service", Boolean, nullable=False),
+    Column("card", Text, nullable=False),
+    PrimaryKeyConstraint("feed", "version"),
     sqlite_with_rowid=False,
 )
 

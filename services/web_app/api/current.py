@@ -111,9 +111,9 @@ def add_current(api: Blueprint, runtime: Runtime) -> None:
     @api.get("/models")
     def model_list() -> Response:
         read_query(NoQuery)
-        return json_answer(
-            read_models(runtime.settings.model_dir, runtime.settings.feed), max_age_s=5
-        )
+        with runtime.engine.connect() as connection:
+            found = read_models(connection, runtime.settings.feed)
+        return json_answer(found, max_age_s=5)
 
 
 def _sums(

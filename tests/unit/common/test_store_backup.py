@@ -12,6 +12,7 @@ from common.errors import PlatformError, SchemaTooNewError, StaleOffsetError, St
 from common.store import make_engine, upgrade_schema
 from common.store.backup import back_up, inspect_backup, restore
 from common.store.files import sqlite_url
+from common.store.models import save_models
 from common.store.rebuild import compare_bars
 from common.store.schema import BARS, metadata, ticks
 from common.store.writer import load_offsets, save_offset, save_predictions, save_ticks
@@ -64,9 +65,12 @@ def test_what_was_backed_up_comes_back_and_what_was_there_is_kept(
     engine: Engine, backup: Path, tmp_path: Path
 ) -> None:
     write(engine, range(100), 0)
+    with engine.begin() as connection:
+        save_models(connection, "simulated", ["1", "2"], "2", lambda version: f'{{"v": {version}}}')
     saved = content(engine)
     rows = back_up(address(engine), backup)
-    assert (rows["ticks"], rows["predictions"], rows["scores"]) == (100, 6, 1)
+    counted = tuple(rows[name] for name in ("ticks", "predictions", "scores", "models"))
+    assert counted == (100, 6, 1, 2)
     write(engine, range(100, 150), 100)
     later = content(engine)
     restored, kept = restore(address(engine), backup, CLOCK)
@@ -184,7 +188,7 @@ def test_a_backup_of_an_older_schema_is_brought_forward(engine: Engine, backup: 
     back_up(address(engine), backup)
     with closing(sqlite3.connect(backup)) as connection:
         for name in inspect(engine).get_table_names():
-            if name.startswith(("bars_", "imported_")):
+            if name.startswith(("bars_", "imported_")) or name == "models":
                 connection.execute(f"DROP TABLE {name}")
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
         connection.commit()

@@ -19,6 +19,7 @@ from common.store.schema import (
     imported_bars,
     imported_metrics,
     imported_predictions,
+    models,
     ticks,
 )
 from common.store.writer import save_ticks
@@ -235,7 +236,13 @@ def test_a_transaction_that_fails_leaves_no_bars(engine: Engine) -> None:
 def test_the_migration_makes_the_bars_of_what_is_stored(url: str, engine: Engine) -> None:
     stored = save(engine, [[at(n * 700, f"{n + 1}") for n in range(30)]])
     with engine.begin() as connection:  # as the version before the bars left it
-        for table in (*BARS.values(), imported_bars, imported_predictions, imported_metrics):
+        for table in (
+            *BARS.values(),
+            imported_bars,
+            imported_predictions,
+            imported_metrics,
+            models,
+        ):
             connection.execute(text(f"DROP TABLE {table.name}"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     other = make_engine(url)

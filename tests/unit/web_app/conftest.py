@@ -59,7 +59,6 @@ def make_runtime(
         values: dict[str, object] = {
             "database_url": f"sqlite:///{store}",
             "feed": "simulated",
-            "model_dir": tmp_path / "models",
             "frontend_dir": tmp_path / "frontend",
         }
         runtime = Runtime(WebSettings.model_validate(values | changes), clock)

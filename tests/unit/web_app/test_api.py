@@ -9,9 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import text
+from tests.support.market_producer import open_store
 from tests.unit.web_app.conftest import NOW, SECONDS, FixedClock, make_events
 
 from common.clock import to_micros
+from common.store.models import save_models
 from web_app.application import create_app
 from web_app.runtime import Runtime
 from web_app.scorebook import ScoreBook
@@ -304,24 +307,35 @@ def test_with_the_library_the_page_and_its_files_are_served(
     assert client.get("/static/vendor/uplot/dist/uPlot.iife.min.js").text == "var uPlot;"
 
 
-def test_models_come_from_the_manifests(runtime: Runtime, client: FlaskClient) -> None:
-    assert fetch(client, "/api/v1/models") == {
-        "current": None,
-        "last_training": None,
-        "items": [],
+def test_models_are_what_the_forecaster_put_into_the_store(
+    make_runtime: Callable[..., Runtime], tmp_path: Path
+) -> None:
+    engine = open_store(tmp_path / "own.sqlite3")
+    client = create_app(make_runtime(database_url=str(engine.url))).test_client()
+    assert fetch(client, "/api/v1/models") == {"current": None, "last_training": None, "items": []}
+    cards = {
+        version: {"version": version, "rows": 10, "promoted": promoted, "reason": "because"}
+        for version, promoted in (("20260304T110000", True), ("20260304T120000", False))
     }
-    folder = runtime.settings.model_dir
-    assert folder is not None
-    for version, promoted in (("20260304T110000", True), ("20260304T120000", False)):
-        own = folder / "simulated" / version
-        own.mkdir(parents=True)
-        card = {"version": version, "rows": 10, "promoted": promoted, "reason": "because"}
-        (own / "manifest.json").write_bytes(msgspec.json.encode(card))
-    broken = folder / "simulated" / "20260304T130000"
-    broken.mkdir()
-    (broken / "manifest.json").write_bytes(b"{")
-    (folder / "simulated" / "current").write_text("20260304T110000\n")
+    texts = {version: msgspec.json.encode(card).decode() for version, card in cards.items()}
+    texts["20260304T130000"] = '{"rows": "of another form"}'
+    with engine.begin() as connection:
+        save_models(connection, "simulated", list(texts), "20260304T110000", texts.get)
+        save_models(connection, "live", ["20260304T140000"], "20260304T140000", lambda _: "{}")
+    engine.dispose()
     body = fetch(client, "/api/v1/models")
     assert body["current"] == "20260304T110000"
     assert [card["version"] for card in body["items"]] == ["20260304T120000", "20260304T110000"]
     assert body["items"][0]["reason"] == "because"
+    assert body["last_training"] == body["items"][0]
+
+
+def test_a_store_that_another_service_has_upgraded_is_still_read(
+    make_runtime: Callable[..., Runtime], tmp_path: Path
+) -> None:
+    engine = open_store(tmp_path / "own.sqlite3")
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    ready = make_runtime(database_url=str(engine.url)).store_ready()
+    assert (ready.ok, "newer" in ready.detail) == (True, True)

@@ -324,7 +324,13 @@ class Page {
   #card(card, when) {
     const [from, to] = card.window ?? [];
     const hours = from && to ? `${format.age(seconds(to) - seconds(from))} of data, ` : "";
-    return [["Trained", when], ["On", `${hours}${format.number(card.rows)} ticks`], ["Decision", card.reason ?? "–"]];
+    return [
+      ["Trained", when],
+      ["On", `${hours}${format.number(card.rows)} ticks`],
+      ["Features", `${format.number(card.features.length)}, named in /api/v1/models`],
+      ["Made by", `code ${card.code ?? "–"}, seed ${card.seed ?? "–"}`],
+      ["Decision", card.reason ?? "–"],
+    ];
   }
 
   /** What the charts show, in words. */
