@@ -2,14 +2,15 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 
-from common.clock import Clock
+from common.clock import Clock, to_micros
 from common.health import Check, Health
 from common.lifecycle import Deadline
 from common.log import get_logger
+from common.wire import Tick
 from data_collector import metrics
 from data_collector.adoption import Adoption
 from data_collector.delivery import Delivery, Topics
@@ -17,6 +18,7 @@ from data_collector.desk import Desk
 from data_collector.errors import VenueError
 from data_collector.membership import Membership
 from data_collector.parts import join_group, limits_of, open_exchanges, open_spool, producer_of
+from data_collector.past import decode_past, read_spool
 from data_collector.poller import Exchange, Poller, Times
 from data_collector.schedule import Schedule
 from data_collector.settings import CollectorSettings
@@ -86,13 +88,13 @@ class Collector:
             self._schedule = Schedule(
                 interval_us, settings.max_polls_in_flight, clock, self._poller.poll
             )
-            self._adoption = Adoption(self._home, self._open, self._learn, self._delivery)
+            self._adoption = Adoption(self._home, self._open, self._adopt, self._delivery)
             stack.callback(self._adoption.close)
             await self._collect(exchanges)
         return 1 if self._failed else 0
 
     async def _collect(self, exchanges: Iterable[Exchange]) -> None:
-        last = await asyncio.to_thread(self._learn, self._spool)
+        last = self._learn(await asyncio.to_thread(read_spool, self._spool))
         self._probes = Probes(
             self._warm,
             self._poller,
@@ -148,17 +150,27 @@ class Collector:
     def _open(self, lease: Lease) -> Spool:
         return open_spool(self._settings, lease, self._clock)
 
-    def _learn(self, spool: Spool) -> int:
-        """Know what ``spool`` has, so that it is not collected again; return the newest, or -1."""
-        collected = self._desk.learn(spool)
+    def _learn(self, past: Iterable[Tick]) -> int:
+        """Know what was collected, so that it is not collected again; return the newest, or -1."""
+        collected = self._desk.learn(past)
         self._poller.note(collected)
         return max(collected.values(), default=-1)
 
-    def _hear(self, symbols: frozenset[str]) -> None:
-        """Take the group's word, from its thread."""
+    def _adopt(self, spool: Spool) -> None:
+        """Learn what a left spool has, from another thread."""
+        self._in_loop(self._learn, read_spool(spool))
+
+    def _hear(self, symbols: frozenset[str], last: Sequence[bytes]) -> None:
+        """Take the group's word, from its thread; ``last`` is what was published of them before."""
+        now = to_micros(self._clock.now())  # a tick from the future would refuse all others
+        past = [tick for tick in decode_past(last) if tick.sequence <= now]
+        self._in_loop(self._learn, past)
+        self._in_loop(self._take_word, symbols)
+
+    def _in_loop(self, do: Callable[..., object], *arguments: object) -> None:
         assert self._loop is not None
         with suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(self._take_word, symbols)
+            self._loop.call_soon_threadsafe(do, *arguments)
 
     def _take_word(self, symbols: frozenset[str]) -> None:
         metrics.ASSIGNMENTS.inc()

@@ -2,14 +2,13 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 from common.clock import Clock, to_micros
-from common.errors import InvalidMessageError
 from common.log import get_logger
-from common.wire import DeadLetter, Feed, Tick, Venue, decode, encode
+from common.wire import DeadLetter, Feed, Tick, Venue, encode
 from data_collector import metrics
 from data_collector.assembly import Flow, Stamp, assemble, flow_between, flow_since
 from data_collector.errors import AnswerError
@@ -55,16 +54,12 @@ class Desk:
         self.last_error = ""
         self.last_ticks: dict[str, Tick] = {}
 
-    def learn(self, spool: Spool) -> dict[str, int]:
-        """Learn from ``spool`` what was accepted before; return each symbol's newest sequence."""
+    def learn(self, past: Iterable[Tick]) -> dict[str, int]:
+        """Judge the next ticks by ``past`` ones, in order; return each symbol's newest sequence."""
         newest: dict[str, int] = {}
-        for entry in spool.newest():
-            if entry.kind is Kind.TICK:
-                try:
-                    tick = decode(entry.value, Tick)
-                except InvalidMessageError:
-                    continue  # written by a newer version; consumers will judge it
-                self._validator.resume(tick.symbol, tick.sequence)
+        for tick in past:
+            if tick.feed == self._feed:
+                self._validator.resume(tick)
                 newest[tick.symbol] = max(tick.sequence, newest.get(tick.symbol, -1))
         return newest
 

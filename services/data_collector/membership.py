@@ -1,14 +1,16 @@
 """This replica's membership in the consumer group by which replicas share the symbols.
 
 The group subscribes to the topic of prices: whoever is assigned a partition collects the symbols
-whose messages go there, so each partition has one writer. Nothing is fetched and nothing committed.
+whose messages go there, so each partition has one writer. Of a new partition the last messages are
+read, so that the first tick of its symbols can be judged by them; nothing is ever committed.
 """
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
+from kafka import TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import KafkaError
 
@@ -16,6 +18,7 @@ from common.clock import Clock
 from common.kafka import partition_of
 from common.lifecycle import Deadline
 from common.log import get_logger
+from data_collector.past import read_tail
 
 __all__ = ["GROUP_OPTIONS", "Membership", "SharingAssignor"]
 
@@ -27,6 +30,7 @@ GROUP_OPTIONS = {
 }
 _POLL_MS = 100
 _RETRY_S = 0.5
+_TAIL_S = 0.4  # at most, of the 2 s of a hand-over
 
 _log = get_logger(__name__)
 
@@ -63,8 +67,9 @@ class Connect(Protocol):
 class Membership:
     """Keeps a consumer in the group, in a thread of its own.
 
-    ``on_share`` is called from that thread with the symbols of each completed assignment. While the
-    group cannot be reached it is not called: what was assigned stays.
+    ``on_share`` is called from that thread with the symbols of each completed assignment, and with
+    the last messages of what is new in it. While the group cannot be reached it is not called: what
+    was assigned stays.
     """
 
     def __init__(
@@ -72,7 +77,7 @@ class Membership:
         connect: Connect,
         topic: str,
         symbols: Iterable[str],
-        on_share: Callable[[frozenset[str]], None],
+        on_share: Callable[[frozenset[str], Sequence[bytes]], None],
         clock: Clock,
     ) -> None:
         self._connect = connect
@@ -121,6 +126,7 @@ class Membership:
 
     def _take_part(self, consumer: Any, assignor: SharingAssignor) -> None:
         consumer.subscribe([self._topic])
+        had: frozenset[int] = frozenset()
         while not self._stop.is_set():
             self.beat_at = self._clock.monotonic()
             consumer.poll(timeout_ms=_POLL_MS)
@@ -128,13 +134,25 @@ class Membership:
             if partitions is not None:
                 consumer.pause(*consumer.assignment())  # a member, not a reader
                 self.alone = assignor.alone
-                self._tell(partitions, len(consumer.partitions_for_topic(self._topic) or ()))
+                self._tell(consumer, partitions, partitions - had)
+                had = partitions
 
-    def _tell(self, partitions: frozenset[int], count: int) -> None:
-        mine = frozenset(s for s in self._symbols if partition_of(s.encode(), count) in partitions)
+    def _tell(self, consumer: Any, partitions: frozenset[int], new: frozenset[int]) -> None:
+        count = len(consumer.partitions_for_topic(self._topic) or ())
+        places = {symbol: partition_of(symbol.encode(), count) for symbol in self._symbols}
+        mine = frozenset(symbol for symbol, place in places.items() if place in partitions)
         self.joined, self.last_error = True, ""
         _log.info("assigned by the group", partitions=sorted(partitions), symbols=sorted(mine))
-        self._on_share(mine)
+        self._on_share(mine, self._read(consumer, new.intersection(places.values())))
+
+    def _read(self, consumer: Any, partitions: Iterable[int]) -> Sequence[bytes]:
+        """Return the last messages; none where Kafka does not give them in time."""
+        places = [TopicPartition(self._topic, number) for number in sorted(partitions)]
+        try:
+            return read_tail(consumer, places, _TAIL_S, self._clock) if places else ()
+        except KafkaError as error:
+            _log.warning("no last prices to judge the first by", why=str(error))
+            return ()
 
     def _close(self, consumer: Any) -> None:
         self.joined = False

@@ -1,12 +1,11 @@
 """Which ticks are let through: pure judgement of one tick after another."""
 
 import math
-from collections import deque
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
 
-from common.wire import Tick
+from common.wire import Tick, Venue
 
 __all__ = ["Limits", "Refusal", "Validator"]
 
@@ -14,8 +13,8 @@ _LARGEST = Decimal(10) ** 12  # US dollars; far beyond any market, far inside of
 _SMALLEST = Decimal(10) ** -12
 _VOLATILITY_MEMORY = 0.97  # of the exponentially weighted variance, for each tick
 _LEVEL_TOLERANCE = 0.01  # refused jumps within this belong to one new level
-# A price that has doubled or halved at once must stand for so long before it is believed: what a
-# venue repeats in every answer is more likely its fault than the market's.
+# A price that has doubled or halved at once must stand for so long before one venue alone is
+# believed: what a venue repeats in every answer is more likely its fault than the market's.
 _WILD = math.log(2)
 _HOLD_US = 60_000_000
 
@@ -39,12 +38,29 @@ class Limits:
 
 
 @dataclass
+class _Level:
+    """What one venue has said second after second, and was refused for; all in a row."""
+
+    log_price: float
+    since: int  # the sequence of the first
+    last: int
+    seconds: int = 1
+
+    def follow(self, log_price: float, sequence: int) -> None:
+        """Take the venue's next word; several within a second count once."""
+        if abs(log_price - self.log_price) > _LEVEL_TOLERANCE:
+            self.since, self.seconds = sequence, 1
+        elif sequence > self.last:
+            self.seconds += 1
+        self.log_price, self.last = log_price, sequence
+
+
+@dataclass
 class _Market:
     sequence: int = -1
     log_price: float = math.nan
     variance: float = 0.0  # of the log return for one second
-    refused: deque[float] = field(default_factory=deque)
-    refused_since: int = 0  # the sequence of the first of them
+    refused: dict[Venue, _Level] = field(default_factory=dict)
 
 
 class Validator:
@@ -54,10 +70,14 @@ class Validator:
         self._limits = limits
         self._markets: dict[str, _Market] = {}
 
-    def resume(self, symbol: str, sequence: int) -> None:
-        """Note that ``sequence`` was accepted before a restart."""
-        market = self._markets.setdefault(symbol, _Market())
-        market.sequence = max(market.sequence, sequence)
+    def resume(self, tick: Tick) -> None:
+        """Note that ``tick`` was accepted before, by this process's forerunner or by another's."""
+        market = self._market(tick.symbol)
+        if tick.sequence > market.sequence:
+            log_price = math.log(tick.mid)
+            if abs(log_price - market.log_price) > self._allowed(tick, market):
+                market.log_price = math.nan  # it was believed as a new level
+            _accept(tick, market, log_price)
 
     def last_sequence(self, symbol: str) -> int:
         """Return the newest accepted sequence, -1 if there is none."""
@@ -65,16 +85,25 @@ class Validator:
 
     def check(self, tick: Tick) -> Refusal | None:
         """Return why ``tick`` is refused, or None and remember it as accepted."""
-        market = self._markets.get(tick.symbol)
-        if market is None:
-            market = self._markets[tick.symbol] = _Market()
-        refusal = _check_scale(tick) or _check_order(tick, market) or self._check_times(tick)
+        market = self._market(tick.symbol)
+        refusal = (
+            _check_scale(tick)
+            or _check_book(tick)
+            or _check_order(tick, market)
+            or self._check_times(tick)
+        )
         if refusal is None:
             log_price = math.log(tick.mid)
             refusal = self._check_jump(tick, market, log_price)
             if refusal is None:
                 _accept(tick, market, log_price)
         return refusal
+
+    def _market(self, symbol: str) -> _Market:
+        market = self._markets.get(symbol)
+        if market is None:
+            market = self._markets[symbol] = _Market()
+        return market
 
     def _check_times(self, tick: Tick) -> Refusal | None:
         age = (tick.receive_time - tick.event_time).total_seconds()
@@ -85,30 +114,44 @@ class Validator:
         return None
 
     def _check_jump(self, tick: Tick, market: _Market, now: float) -> Refusal | None:
-        """Refuse what is far outside of recent volatility, until it is confirmed in a row."""
-        if math.isnan(market.log_price):
+        """Refuse what is far outside of recent volatility, until it is confirmed.
+
+        By another venue that says the same at the same second, or by its own venue in a row.
+        """
+        jump, allowed = abs(now - market.log_price), self._allowed(tick, market)
+        if not jump > allowed:  # also where there is no price to compare with
+            market.refused.clear()
             return None
+        if not (self._has_held(tick, market, now, jump) or _is_seconded(tick, market, now)):
+            return Refusal("jump", f"moved by {jump:.4f} (log), {allowed:.4f} are allowed")
+        market.refused.clear()
+        market.log_price = math.nan  # a new level: its first return says nothing
+        return None
+
+    def _allowed(self, tick: Tick, market: _Market) -> float:
+        """Return how far the log price may move until ``tick``."""
         seconds = max(1.0, (tick.sequence - market.sequence) / 1e6)
         sigmas = self._limits.jump_sigmas * math.sqrt(market.variance * seconds)
-        jump = abs(now - market.log_price)
-        if jump <= max(self._limits.jump_floor, sigmas):
-            market.refused.clear()
-            return None
-        if market.refused and abs(now - market.refused[-1]) > _LEVEL_TOLERANCE:
-            market.refused.clear()
-        if not market.refused:
-            market.refused_since = tick.sequence
-        market.refused.append(now)
-        if len(market.refused) > self._limits.jump_confirmations + 1:
-            market.refused.popleft()
-        held_us = tick.sequence - market.refused_since
-        confirmed = len(market.refused) > self._limits.jump_confirmations
-        if confirmed and (jump < _WILD or held_us >= _HOLD_US):
-            market.refused.clear()
-            market.log_price = math.nan  # a new level: its first return says nothing
-            return None
-        allowed = max(self._limits.jump_floor, sigmas)
-        return Refusal("jump", f"moved by {jump:.4f} (log), {allowed:.4f} are allowed")
+        return max(self._limits.jump_floor, sigmas)
+
+    def _has_held(self, tick: Tick, market: _Market, now: float, jump: float) -> bool:
+        level = market.refused.get(tick.venue)
+        if level is None:
+            market.refused[tick.venue] = level = _Level(now, tick.sequence, tick.sequence)
+        else:
+            level.follow(now, tick.sequence)
+        held = level.seconds > self._limits.jump_confirmations
+        return held and (jump < _WILD or level.last - level.since >= _HOLD_US)
+
+
+def _is_seconded(tick: Tick, market: _Market, now: float) -> bool:
+    """Return whether another venue was refused for the same price at the same second."""
+    return any(
+        venue != tick.venue
+        and level.last == tick.sequence
+        and abs(now - level.log_price) <= _LEVEL_TOLERANCE
+        for venue, level in market.refused.items()
+    )
 
 
 def _accept(tick: Tick, market: _Market, log_price: float) -> None:
@@ -125,6 +168,13 @@ def _check_scale(tick: Tick) -> Refusal | None:
         if value is not None and not _SMALLEST <= value <= _LARGEST:
             return Refusal("out_of_range", f"{name} is {value}")
     return None
+
+
+def _check_book(tick: Tick) -> Refusal | None:
+    """Refuse a last price from another world than the book: it would be a bar's high or low."""
+    if tick.bid is None or tick.ask is None or tick.bid / 2 <= tick.price <= tick.ask * 2:
+        return None
+    return Refusal("off_book", f"price {tick.price}, but bid {tick.bid} and ask {tick.ask}")
 
 
 def _check_order(tick: Tick, market: _Market) -> Refusal | None:

@@ -10,11 +10,12 @@ from exchange_simulator.market import DaySummary, Market, Quote, Trade
 
 __all__ = ["Answer", "Inquiry", "Route", "fixed", "iso_time"]
 
-_DISTORT: Mapping[str, Callable[[float], float]] = {
-    "negative": lambda price: -price,
-    "zero": lambda price: 0.0 * price,
-    "jump": lambda price: 1e12 * price,
-    "nan": lambda _price: math.nan,
+_JUMPS: Mapping[str, float] = {"coinbase": 10.0, "binance": 100.0, "kraken": 1000.0}  # unlike
+_DISTORT: Mapping[str, Callable[[str, float], float]] = {
+    "negative": lambda _venue, price: -price,
+    "zero": lambda _venue, price: 0.0 * price,
+    "jump": lambda venue, price: _JUMPS[venue] * price,
+    "nan": lambda _venue, _price: math.nan,
 }
 
 
@@ -23,10 +24,6 @@ class Answer(NamedTuple):
 
     status: int
     body: object
-
-
-def _leave(price: float) -> float:
-    return price
 
 
 @dataclass(frozen=True)
@@ -47,16 +44,14 @@ class Inquiry:
         if self.absurd == "crossed":
             quote = quote._replace(bid=quote.ask * 1.01)
         elif self.absurd:
-            change = _DISTORT[self.absurd]
-            quote = quote._replace(bid=change(quote.bid), ask=change(quote.ask))
+            quote = quote._replace(bid=self._distort(quote.bid), ask=self._distort(quote.ask))
         return quote._replace(time_us=quote.time_us + self._skew_us)
 
     def trades(self, symbol: str, limit: int) -> Sequence[Trade]:
         """Return the last trades, oldest first."""
         trades = self.market.trades(self.venue, symbol, self.at_us, limit)
-        change = _DISTORT.get(self.absurd or "", _leave)
         return [
-            trade._replace(price=change(trade.price), time_us=trade.time_us + self._skew_us)
+            trade._replace(price=self._distort(trade.price), time_us=trade.time_us + self._skew_us)
             for trade in trades
         ]
 
@@ -68,6 +63,10 @@ class Inquiry:
         """Return the whole number in the query, within 1 and ``largest``."""
         text = self.query.get(name, "")
         return min(max(1, int(text)), largest) if text.isdecimal() else default
+
+    def _distort(self, price: float) -> float:
+        change = _DISTORT.get(self.absurd or "")
+        return change(self.venue, price) if change else price
 
     @property
     def _skew_us(self) -> int:

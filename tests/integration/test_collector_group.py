@@ -81,6 +81,26 @@ def test_rolling_hand_over_between_machines_loses_no_second(bench: Bench, tmp_pa
         bench.assert_handed_over(2, symbol)
 
 
+def test_a_successor_on_another_machine_judges_its_first_tick_by_what_was_published(
+    bench: Bench, tmp_path: Path
+) -> None:
+    first = replica(bench, tmp_path / "a")
+    first.wait_ready("active")
+    first.wait_delivered(8)
+    first.end()
+    bench.fault(kind="absurd", value="jump")
+    second = replica(bench, tmp_path / "b", 1)
+
+    def refused() -> set[str]:
+        letters = bench.read(bench.topics[1])
+        return {letter["symbol"] for letter in letters if letter["reason"] == "jump"}
+
+    before = len(bench.sequences())
+    eventually(lambda: refused() == set(SYMBOLS), "a refused jump of each symbol")
+    second.end()
+    assert len(bench.sequences()) == before
+
+
 def test_a_frozen_kafka_changes_no_share_and_loses_nothing(
     bench: Bench, kafka: KafkaCluster, tmp_path: Path
 ) -> None:

@@ -26,6 +26,7 @@ PROCESS_FAULTS = {
 # Until the next one. A killed collector's symbols are taken over within 10 s.
 _SETTLE_S = {"collector killed": 12.0}
 _USUALLY_S = 3.0
+_BEGINNING_S = 15.0
 EXCHANGE_KINDS = (  # of polled answers; "gap" is one of streams
     "rate_limited",
     "banned",
@@ -85,24 +86,10 @@ def draw(seed: int, *, rounds: int, exchange_rounds: int, least_s: float = 0.0) 
     stretch = (seconds - 8.0) / at_s
     events = [replace(event, at_s=round(event.at_s * stretch, 2)) for event in events]
     exchange = _exchange_faults(source, exchange_rounds, seconds)
-    for fault in exchange:
-        jump = fault["kind"] == "absurd" and fault["value"] == "jump"
-        if jump and any(_meets(fault, event) for event in events):
+    for fault in exchange:  # of the very first tick nobody can say whether it is a jump
+        if fault["at_s"] < _BEGINNING_S and fault["value"] == "jump":
             fault["value"] = "negative"
     return Plan(seconds, events, exchange)
-
-
-def _meets(fault: dict[str, Any], event: Event) -> bool:
-    """Return whether a collector may begin to collect a symbol during ``fault``.
-
-    It has no price to compare the first one with, so that no jump can be seen.
-    """
-    ends = fault["at_s"] + fault["for_s"]
-    return (
-        event.what != "rubbish in the topic"
-        and fault["at_s"] - 20.0 < event.at_s < ends + 2.0
-        and event.what not in ("forecaster killed", "forecaster's disk full")
-    )
 
 
 def _exchange_faults(source: random.Random, rounds: int, seconds: float) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from tests.unit.data_collector.conftest import START, FakeClock
 from common.wire import DeadLetter, Tick, decode
 from data_collector.desk import Desk
 from data_collector.errors import AnswerError
+from data_collector.past import read_spool
 from data_collector.spool import Entry, Kind, Spool, SpoolOptions
 from data_collector.validation import Limits, Validator
 from data_collector.venues import Observation, TakerTrade, Totals
@@ -137,10 +138,21 @@ def test_a_restart_refuses_what_the_spool_has(
     accept(desk, 2_000_000)
     spool.append(Entry(Kind.TICK, b"BTC-USD", b'{"schema_version": 99}'))
     again = make_desk(spool, clock)
-    assert again.learn(spool) == {"BTC-USD": 2_000_000}
+    assert again.learn(read_spool(spool)) == {"BTC-USD": 2_000_000}
     with pytest.raises(AnswerError, match="duplicate"):
         accept(again, 2_000_000)
+    with pytest.raises(AnswerError, match="moved by"):
+        accept(again, 3_000_000, replace(SEEN, bid=Decimal(70000), ask=Decimal(70001)))
     accept(again, 3_000_000)
+
+
+def test_ticks_of_another_feed_are_no_past_of_ours(
+    desk: Desk, spool: FullDisk, clock: FakeClock
+) -> None:
+    accept(desk, 1_000_000)
+    replayed = Desk(spool, Validator(Limits()), "replay", clock, lambda: None)
+    assert replayed.learn(read_spool(spool)) == {}
+    accept(replayed, 1_000_000, replace(SEEN, bid=Decimal(1), ask=Decimal(1), price=Decimal(1)))
 
 
 def test_closing_writes_what_waits(desk: Desk, spool: FullDisk) -> None:

@@ -1,9 +1,11 @@
 """The member's thread against a consumer that behaves as told."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from kafka import TopicPartition
 from kafka.errors import KafkaTimeoutError
 from structlog.testing import capture_logs
@@ -17,13 +19,26 @@ SYMBOLS = ("BTC-USD", "ETH-USD", "SOL-USD", "XRP-USD")
 
 
 class FakeConsumer:
-    """Assigns what it is told to, one after the other, then nothing more."""
+    """Assigns what it is told to, one after the other, then nothing more.
 
-    def __init__(self, assignor: SharingAssignor, assignments: Iterable[set[int]]) -> None:
+    A partition holds the messages ``first`` to ``end``: each says its place. With ``first`` None,
+    the partitions' leader does not answer.
+    """
+
+    def __init__(
+        self,
+        assignor: SharingAssignor,
+        assignments: Iterable[set[int]],
+        first: int | None = 0,
+        end: int = 0,
+    ) -> None:
         self.assignor = assignor
         self.coming = iter(assignments)
+        self.first = first
+        self.end = end
         self.owned: set[int] = set()
         self.paused: set[int] = set()
+        self.at: dict[int, int] = {}
         self.closed = False
         self.quiet = threading.Event()
 
@@ -31,6 +46,9 @@ class FakeConsumer:
         assert topics == ["prices"]
 
     def poll(self, timeout_ms: int) -> dict[Any, Any]:
+        reading = {n: at for n, at in self.at.items() if n not in self.paused and at < self.end}
+        if reading:
+            return {TopicPartition("prices", n): self.fetch(n) for n in reading}
         following = next(self.coming, None)
         if following is None:
             self.quiet.wait(timeout_ms / 1000)
@@ -39,11 +57,38 @@ class FakeConsumer:
             self.assignor.news = frozenset(following)
         return {}
 
+    def fetch(self, number: int) -> list[Any]:
+        """Return a few messages, as a broker does."""
+        offsets = range(self.at[number], min(self.at[number] + 100, self.end))
+        self.at[number] = offsets.stop
+        return [SimpleNamespace(offset=at, value=b"%d/%d" % (number, at)) for at in offsets]
+
     def assignment(self) -> set[TopicPartition]:
         return {TopicPartition("prices", number) for number in self.owned}
 
     def pause(self, *partitions: TopicPartition) -> None:
-        self.paused = {place.partition for place in partitions}
+        self.paused |= {place.partition for place in partitions}
+
+    def resume(self, *partitions: TopicPartition) -> None:
+        self.paused -= {place.partition for place in partitions}
+
+    def seek(self, place: TopicPartition, offset: int) -> None:
+        assert place in self.assignment()
+        self.at[place.partition] = offset
+
+    def end_offsets(
+        self, places: Collection[TopicPartition], timeout_ms: int
+    ) -> dict[TopicPartition, int]:
+        if self.first is None:
+            raise KafkaTimeoutError(f"no answer within {timeout_ms} ms")
+        return dict.fromkeys(places, self.end)
+
+    def beginning_offsets(
+        self, places: Collection[TopicPartition], timeout_ms: int
+    ) -> dict[TopicPartition, int]:
+        assert timeout_ms > 0
+        assert self.first is not None
+        return dict.fromkeys(places, self.first)
 
     def partitions_for_topic(self, topic: str) -> set[int]:
         assert topic == "prices"
@@ -54,7 +99,7 @@ class FakeConsumer:
         self.closed = True
 
 
-def test_each_assignment_is_told_as_symbols_and_nothing_is_read() -> None:
+def test_each_assignment_is_told_as_symbols() -> None:
     told: list[frozenset[str]] = []
     enough = threading.Event()
     consumers: list[FakeConsumer] = []
@@ -63,7 +108,8 @@ def test_each_assignment_is_told_as_symbols_and_nothing_is_read() -> None:
         consumers.append(FakeConsumer(assignor, [{0, 1, 2}, {1}, set()]))
         return consumers[-1]
 
-    def hear(symbols: frozenset[str]) -> None:
+    def hear(symbols: frozenset[str], last: Sequence[bytes]) -> None:
+        assert not last
         told.append(symbols)
         if len(told) == 3:
             enough.set()
@@ -71,11 +117,54 @@ def test_each_assignment_is_told_as_symbols_and_nothing_is_read() -> None:
     membership = Membership(connect, "prices", SYMBOLS, hear, SystemClock())
     membership.start()
     assert enough.wait(10)
-    assert consumers[0].paused == consumers[0].owned
+    assert consumers[0].paused >= consumers[0].owned
     membership.leave(Deadline(SystemClock(), 5))
     assert consumers[0].closed
     mine = frozenset(s for s in SYMBOLS if partition_of(s.encode(), 3) == 1)
     assert told == [frozenset(SYMBOLS), mine, frozenset()]
+
+
+@pytest.mark.parametrize("first", [0, 650])
+def test_of_a_new_partition_the_last_messages_are_told_once(first: int) -> None:
+    told: list[Sequence[bytes]] = []
+    enough = threading.Event()
+    consumers: list[FakeConsumer] = []
+
+    def connect(assignor: SharingAssignor) -> FakeConsumer:
+        consumers.append(FakeConsumer(assignor, [{1}, {0, 1}, {1}], first, 700))
+        return consumers[-1]
+
+    def hear(_symbols: frozenset[str], last: Sequence[bytes]) -> None:
+        told.append(last)
+        if len(told) == 3:
+            enough.set()
+
+    membership = Membership(connect, "prices", SYMBOLS, hear, SystemClock())
+    membership.start()
+    assert enough.wait(10)
+    membership.leave(Deadline(SystemClock(), 5))
+    start = max(first, 700 - 500)
+    assert told == [[b"%d/%d" % (n, at) for at in range(start, 700)] for n in (1, 0)] + [()]
+    assert consumers[0].paused >= consumers[0].owned
+
+
+def test_where_kafka_does_not_give_the_last_messages_the_share_is_told_without() -> None:
+    told: list[Sequence[bytes]] = []
+    enough = threading.Event()
+
+    def hear(_symbols: frozenset[str], last: Sequence[bytes]) -> None:
+        told.append(last)
+        enough.set()
+
+    membership = Membership(
+        lambda assignor: FakeConsumer(assignor, [{0}], None), "prices", SYMBOLS, hear, SystemClock()
+    )
+    with capture_logs() as logs:
+        membership.start()
+        assert enough.wait(10)
+        membership.leave(Deadline(SystemClock(), 5))
+    assert told == [()]
+    assert "no last prices to judge the first by" in [entry["event"] for entry in logs]
 
 
 def test_a_group_that_cannot_be_reached_is_asked_again_and_nothing_is_told() -> None:
@@ -88,7 +177,7 @@ def test_a_group_that_cannot_be_reached_is_asked_again_and_nothing_is_told() -> 
             raise KafkaTimeoutError("no broker")
         return FakeConsumer(assignor, [{0}])
 
-    def hear(_symbols: frozenset[str]) -> None:
+    def hear(_symbols: frozenset[str], _last: Sequence[bytes]) -> None:
         assert len(attempts) == 3
         joined.set()
 
@@ -100,7 +189,11 @@ def test_a_group_that_cannot_be_reached_is_asked_again_and_nothing_is_told() -> 
     assert [e["event"] for e in logs].count("the group cannot be joined, trying again") == 1
 
 
+def _hear_nothing(_symbols: frozenset[str], _last: Sequence[bytes]) -> None:
+    raise AssertionError
+
+
 def test_leaving_what_was_never_joined() -> None:
-    membership = Membership(lambda assignor: None, "prices", SYMBOLS, print, SystemClock())
+    membership = Membership(lambda assignor: None, "prices", SYMBOLS, _hear_nothing, SystemClock())
     membership.leave(Deadline(SystemClock(), 1))
     assert not membership.started

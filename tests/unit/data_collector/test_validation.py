@@ -46,9 +46,29 @@ def test_symbols_are_judged_apart() -> None:
 
 def test_a_restart_knows_what_was_accepted_before() -> None:
     validator = Validator(Limits())
-    validator.resume("BTC-USD", 5_000_000)
+    validator.resume(tick(5))
     assert reason(validator, tick(5)) == "duplicate"
-    assert reason(validator, tick(6)) == "accepted"
+    assert reason(validator, tick(6, "103")) == "jump"
+    assert reason(validator, tick(7, "101")) == "accepted"
+
+
+def test_a_restart_knows_the_volatility_and_nothing_older_than_what_it_knows() -> None:
+    first, second = Validator(Limits()), Validator(Limits())
+    prices = [str(100 + 3 * (number % 2)) for number in range(60)]
+    accepted = [each for at, price in enumerate(prices) if not first.check(each := tick(at, price))]
+    assert len(accepted) < len(prices)
+    for each in (*accepted, *accepted[:10]):
+        second.resume(each)
+    for at, price in enumerate(("103", "100", "110", "80"), start=60):
+        assert first.check(tick(at, price)) == second.check(tick(at, price))
+
+
+def test_what_was_believed_as_a_new_level_does_not_count_as_volatility_after_a_restart() -> None:
+    validator = Validator(Limits())
+    for second, price in enumerate(("100", "100", "150", "150")):
+        validator.resume(tick(second, price))
+    assert reason(validator, tick(4, "154")) == "jump"
+    assert reason(validator, tick(4, "152")) == "accepted"
 
 
 @pytest.mark.parametrize(
@@ -83,6 +103,49 @@ def test_what_doubles_at_once_is_believed_after_a_minute_only() -> None:
     found = [reason(validator, tick(second, "100000000")) for second in range(3, 70)]
     assert found == ["jump"] * 60 + ["accepted"] * 7
     assert reason(validator, tick(70, "100")) == "jump"
+
+
+def test_a_crash_that_two_venues_show_is_believed_at_once() -> None:
+    validator = Validator(Limits())
+    assert reason(validator, tick(0)) == "accepted"
+    assert reason(validator, tick(1, "40")) == "jump"
+    assert reason(validator, tick(1, "40.2", venue="binance")) == "accepted"
+    assert reason(validator, tick(2, "40.1")) == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("second", "price"), [(1, "45"), (2, "40")], ids=["another price", "another second"]
+)
+def test_two_venues_must_say_the_same_at_the_same_second(second: int, price: str) -> None:
+    validator = Validator(Limits())
+    assert reason(validator, tick(0)) == "accepted"
+    assert reason(validator, tick(1, "40")) == "jump"
+    assert reason(validator, tick(second, price, venue="binance")) == "jump"
+
+
+def test_a_venue_asked_again_within_the_second_does_not_confirm_itself() -> None:
+    validator = Validator(Limits(jump_confirmations=3))
+    assert reason(validator, tick(0)) == "accepted"
+    found = [reason(validator, tick(1, "150")) for _ in range(5)]
+    assert found == ["jump"] * 5
+    found = [reason(validator, tick(second, "150")) for second in (2, 3, 4)]
+    assert found == ["jump", "jump", "accepted"]
+
+
+def test_a_crash_that_builds_up_is_followed_down() -> None:
+    validator = Validator(Limits())
+    price, fall, found = 100.0, 0.005, []
+    for second in range(12):
+        found.append(reason(validator, tick(second, f"{price:.4f}")))
+        price, fall = price * (1 - fall), min(0.08, fall * 1.5)
+    assert price < 70
+    assert set(found) == {"accepted"}
+
+
+@pytest.mark.parametrize(("price", "expected"), [("30", "off_book"), ("60", "accepted")])
+def test_a_last_price_belongs_to_its_book(price: str, expected: str) -> None:
+    book = {"bid": Decimal(99), "ask": Decimal(101)}
+    assert reason(Validator(Limits()), tick(0, price, **book)) == expected
 
 
 def test_single_outliers_never_become_a_level() -> None:
