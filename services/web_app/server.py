@@ -13,6 +13,8 @@ import time
 from contextlib import suppress
 from typing import Any
 
+import msgspec
+from gunicorn import util
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
@@ -90,6 +92,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
         from web_app.application import create_app
         from web_app.runtime import Runtime
 
+        util.write_error = _refuse  # there is no setting for it
         runtime = Runtime(self._settings)
         try:
             runtime.start()
@@ -99,6 +102,19 @@ class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
         app = create_app(runtime)
         app.extensions["runtime"] = runtime
         return app
+
+
+def _refuse(connection: socket.socket, status: int, reason: str, detail: str) -> None:
+    """Answer what is no request that the application could be given."""
+    problem = {"type": "about:blank", "title": reason, "status": status, "detail": detail}
+    body = msgspec.json.encode(problem)
+    lines = (
+        f"HTTP/1.1 {status} {reason}",
+        "Connection: close",
+        "Content-Type: application/problem+json",
+        f"Content-Length: {len(body)}",
+    )
+    util.write_nonblock(connection, "\r\n".join((*lines, "", "")).encode("latin1") + body)
 
 
 class _Worker(ThreadWorker):  # type: ignore[misc]

@@ -57,3 +57,6 @@ def test_the_api_keeps_to_its_document_whatever_is_asked(web: WebProcess, tmp_pa
     assert cases, ran.stdout
     assert int(cases[1]) >= CASES
     assert httpx.get(f"{web.url}/api/health", timeout=10).json()["components"]["store"]["ready"]
+    long = httpx.get(f"{web.url}/api/v1/ticks?symbol={'A' * 9_000}", timeout=10)
+    assert (long.status_code, long.json()["status"]) == (414, 414)
+    assert long.headers["Content-Type"] == "application/problem+json"

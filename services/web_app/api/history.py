@@ -91,7 +91,9 @@ def add_history(api: Blueprint, runtime: Runtime) -> None:
         now = runtime.clock.now()
         start, end = bounds(query.start, query.end, now, _USUAL_BARS * width, _MAX_BARS * width)
         width_us = INTERVALS[query.interval] * _US
-        page = open_page(query, start - start % width_us, end, query.limit)
+        # Whole bars: the last one begins before ``end`` and has all that is its own.
+        first, beyond = start - start % width_us, end + -end % width_us
+        page = open_page(query, first, beyond, query.limit)
 
         def last_of(bar: Row[Any]) -> int:
             return int(bar.bucket) + (0 if page.newest_first else width_us - 1)

@@ -149,6 +149,15 @@ def test_a_longer_window_has_all_of_a_shorter_one(
         assert 0 < short["n"] <= long["n"]
 
 
+@pytest.mark.parametrize("interval", ["15s", "5m"])  # put together, unlike those that are kept
+def test_the_last_bar_of_a_range_is_whole(client: FlaskClient, interval: str) -> None:
+    whole = fetch(client, "/api/v1/bars", start=START, end=END, interval=interval)["items"][-2]
+    until = datetime.fromisoformat(whole["time"]) + timedelta(seconds=3)
+    end = until.strftime("%Y-%m-%dT%H:%M:%SZ")
+    cut = fetch(client, "/api/v1/bars", start=START, end=end, interval=interval)["items"]
+    assert cut[-1] == whole
+
+
 def test_the_oldest_bar_is_named_and_days_of_bars_can_be_asked_for(client: FlaskClient) -> None:
     (symbol,) = fetch(client, "/api/v1/symbols")["items"]
     assert symbol["first_bar"] <= symbol["first_tick"]
