@@ -236,6 +236,30 @@ def test_dragging_zooms_and_the_link_reproduces_it(
     expect(copy.locator("#kinds [aria-pressed=true]")).to_have_text("Candles")
 
 
+def test_the_wheel_scrolls_the_page_until_the_chart_is_chosen(
+    context: BrowserContext, live: WebProcess
+) -> None:
+    page = show(context, live, "?range=15m").page
+    box = page.locator("#price-chart .u-over").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 60)
+    page.mouse.wheel(0, 100)
+    page.wait_for_function("() => scrollY > 0")
+    assert state(page, "page.zoom") is None
+    page.evaluate("scrollTo(0, 0)")
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 60)
+    page.mouse.wheel(0, -100)
+    page.wait_for_function("() => page.zoom !== null")
+    nearer = state(page, "page.zoom")
+    assert nearer["max"] - nearer["min"] < 900
+    assert state(page, "scrollY") == 0
+    page.mouse.wheel(-200, 0)
+    page.wait_for_function("min => page.zoom.min < min", arg=nearer["min"])
+    page.keyboard.press("Escape")
+    page.mouse.wheel(0, 100)
+    page.wait_for_function("() => scrollY > 0")
+
+
 def test_older_data_come_while_panning_and_finer_ones_while_zooming(
     context: BrowserContext, live: WebProcess
 ) -> None:

@@ -38,6 +38,9 @@ export function signed(value, digits = decimals) {
   return zero ? `±${text}` : (value < 0 ? "−" : "+") + text;
 }
 
+/** The digits after the point that multiples of `step` need. @param {number} step */
+export const digitsOf = (step) => step.toFixed(8).replace(/0+$/, "").split(".")[1]?.length ?? 0;
+
 /** @param {number | null | undefined} share @param {number} [digits] */
 export const percent = (share, digits = 1) => (share == null ? "–" : `${number(100 * share, digits)} %`);
 

@@ -427,6 +427,7 @@ class Page {
       "+": () => this.#scale(0.5, 1), "=": () => this.#scale(0.5, 1), "-": () => this.#scale(2, 1),
       ArrowLeft: () => this.#pan(-0.1), ArrowRight: () => this.#pan(0.1), Home: () => this.#follow(),
       ",": () => this.#inspect(-1), ".": () => this.#inspect(1),
+      Escape: () => /** @type {HTMLElement} */ (document.activeElement).blur(),
       p: () => this.#pause(), f: () => this.#full(), u: () => this.#zone(), l: () => this.#link(),
     };
     const action = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];

@@ -21,6 +21,10 @@ function label(className) {
   return element;
 }
 
+const WHEEL_FACTOR = 1.25; // for each notch
+const NOTCH_PX = 100;
+const LINE_PX = 33;
+const LABEL_PX = 6.8; // of a digit on an axis
 const FONT = "12px system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
 
 /** One crosshair for all charts of time; what is dragged in one is no drag in the others.
@@ -172,12 +176,21 @@ export class Chart extends EventTarget {
     });
     over.addEventListener("pointerup", forget);
     over.addEventListener("pointercancel", forget);
-    over.addEventListener("wheel", (event) => {
-      if (!event.ctrlKey && !event.metaKey) return; // a bare wheel scrolls the page
-      event.preventDefault();
-      const at = (event.clientX - over.getBoundingClientRect().left) / over.clientWidth;
-      this.#emit("scale", { factor: event.deltaY > 0 ? 1.25 : 0.8, at });
-    }, { passive: false });
+    over.addEventListener("wheel", (event) => this.#wheel(event, over), { passive: false });
+  }
+
+  /** Sideways moves, Ctrl zooms; a bare wheel scrolls the page, but zooms on the full screen and
+   * once the chart was clicked. @param {WheelEvent} event @param {HTMLElement} over */
+  #wheel(event, over) {
+    const unit = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? LINE_PX : 1;
+    const sideways = Math.abs(event.deltaX) > Math.abs(event.deltaY);
+    const ours = event.ctrlKey || event.metaKey || document.fullscreenElement || document.activeElement === this.element;
+    if (!sideways && !ours) return;
+    event.preventDefault();
+    if (sideways) return this.#emit("pan", (event.deltaX * unit) / over.clientWidth);
+    const turn = Math.max(-1, Math.min(1, (event.deltaY * unit) / NOTCH_PX));
+    const at = (event.clientX - over.getBoundingClientRect().left) / over.clientWidth;
+    this.#emit("scale", { factor: WHEEL_FACTOR ** turn, at });
   }
 
   /** @param {uPlot} plot */
@@ -236,12 +249,14 @@ export function timeAxis(zone) {
   };
 }
 
-/** Values on the right, where the newest is. @param {(value: number) => string} text @param {number} [size] @returns {uPlot.Axis} */
-export function valueAxis(text, size = 74) {
+/** Values on the right, where the newest is; as wide as they need, `least` pixels at least.
+ * @param {(value: number, step: number) => string} text @param {number} [least] @returns {uPlot.Axis} */
+export function valueAxis(text, least = 74) {
   return {
-    side: 1, stroke: colour("quiet"), font: FONT, size, gap: 6, space: 34,
+    side: 1, stroke: colour("quiet"), font: FONT, gap: 6, space: 34,
+    size: (_plot, values) => Math.max(least, 12 + LABEL_PX * Math.max(0, ...(values ?? []).map((value) => value.length))),
     grid: { stroke: colour("grid"), width: 1 }, ticks: { show: false },
-    values: (_plot, splits) => splits.map(text),
+    values: (_plot, splits, _axis, _space, step) => splits.map((value) => text(value, step)),
   };
 }
 

@@ -63,7 +63,7 @@ export class ErrorChart extends Chart {
     const paths = /** @type {uPlot.Series.Points} */ ({ show: true, size: 3.5, fill: faded(colour("price"), 0.6), stroke: "transparent", width: 0 });
     return {
       scales: { x: { time: true, auto: false }, y: { range: (_plot, low, high) => around(low, high) } },
-      axes: [timeAxis(() => this.view.zone), valueAxis((value) => format.signed(value, 0), 54)],
+      axes: [timeAxis(() => this.view.zone), valueAxis((value, step) => format.signed(value, format.digitsOf(step)), 54)],
       series: [{}, { stroke: "transparent", width: 0, points: paths, paths: () => null }, line("accent"), line("down", [5, 4]), line("down", [5, 4])],
       cursor: { sync: TOGETHER },
       hooks: { drawClear: [(plot) => rule(plot, "y", 0, colour("quiet"))] },
@@ -129,7 +129,7 @@ export class HistogramChart extends Chart {
     return {
       scales: { x: { time: false, auto: false }, y: { range: (_plot, _low, high) => [0, Math.max(1, high ?? 1) * 1.1] } },
       axes: [
-        { ...timeAxis(() => "utc"), values: (_plot, splits) => splits.map((value) => format.signed(value, 0)) },
+        { ...timeAxis(() => "utc"), values: (_plot, splits, _axis, _space, step) => splits.map((value) => format.signed(value, format.digitsOf(step))) },
         valueAxis((value) => format.number(value), 44),
       ],
       series: [
