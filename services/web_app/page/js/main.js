@@ -16,6 +16,8 @@ const REPLAY_S = 180; // what the store may not have yet, and what happens while
 const SCORES_MS = 5_000;
 const STATUS_MS = 5_000;
 const MODEL_MS = 15_000;
+const DAY_AGO_MS = 60_000;
+const DAY_S = 86_400;
 const LATENCIES = 60;
 const SETTLE_MS = 120; // the reader has stopped moving
 const LEAST_S = 5; // that can be shown
@@ -33,6 +35,7 @@ class Page {
   /** @type {number[]} */ latencies = [];
   clockOffset = 0; // seconds that the server's clock is ahead of ours
   drawTime = 0;
+  /** @type {number | null} */ dayAgo = null; // the price then
   #pending = false;
   #scored = true; // something came that the charts of the past show
   #openedAt = 0;
@@ -67,6 +70,7 @@ class Page {
     this.#every(SCORES_MS, () => this.#scores());
     this.#every(STATUS_MS, () => this.#status());
     this.#every(MODEL_MS, () => this.#models());
+    this.#every(DAY_AGO_MS, () => this.#lookBack());
   }
 
   /** @template T @param {() => Promise<T>} ask @returns {Promise<T>} */
@@ -226,7 +230,7 @@ class Page {
     const past = this.zoom ?? { min: span.min, max: market.now };
     this.price.draw(market, span);
     if (this.#scored) this.#drawPast(span, past);
-    showPrice(market);
+    showPrice(market, this.dayAgo);
     showForecast(market, view);
     showAhead(market, view);
     if (market.tick) {
@@ -261,6 +265,19 @@ class Page {
       showScoreCards(chosen[1]);
     } catch {
       // The banner of the stream says that the server is away.
+    }
+  }
+
+  /** What the price was a day ago, where that is known to some minutes. */
+  async #lookBack() {
+    const { symbol } = this.view;
+    const start = this.now - DAY_S;
+    try {
+      const found = await get("bars", { symbol, interval: "1m", limit: 1, start: new Date(start * 1000).toISOString() });
+      const [bar] = /** @type {any} */ (found).items;
+      if (symbol === this.view.symbol) this.dayAgo = bar && seconds(bar.time) < start + 600 ? bar.open : null;
+    } catch {
+      // As above.
     }
   }
 
@@ -403,7 +420,9 @@ class Page {
       this.view.symbol = /** @type {HTMLSelectElement} */ (event.target).value;
       this.zoom = this.view.from = this.view.to = null;
       this.market = new Market(this.view, this.#window()); // nothing of the other symbol stays
+      this.dayAgo = null;
       blank();
+      this.#lookBack();
       this.#force();
       this.stream.follow(this.view.symbol, REPLAY_S);
       this.reload();

@@ -31,21 +31,23 @@ function trend(element, change, text) {
 /** Nothing is known yet of what is now asked for. */
 export function blank() {
   for (const id of ["price", "price-change", "forecast", "forecast-change", "mae", "mae-rating", "confidence", "confidence-why"]) write(byId(id), "–");
-  for (const id of ["book", "forecast-band", "mae-why"]) write(byId(id), "");
-  for (const id of ["price-change", "forecast-change"]) byId(id).className = "";
+  for (const id of ["book", "price-day", "forecast-band", "mae-why"]) write(byId(id), "");
+  for (const id of ["price-change", "price-day", "forecast-change"]) byId(id).className = "";
   for (const table of ["ahead", "scores"]) {
     for (const cell of byId(table).querySelectorAll("tbody td")) write(cell, "–");
   }
 }
 
-/** @param {import("./market.js").Market} market */
-export function showPrice(market) {
+/** @param {import("./market.js").Market} market @param {number | null} dayAgo the price a day ago */
+export function showPrice(market, dayAgo) {
   const { tick, before } = market;
   if (!tick) return;
   const value = Number(tick.price);
   const change = before ? value - Number(before.price) : null;
   write(byId("price"), format.price(value));
   trend(byId("price-change"), change, `${format.signed(change)} since the last tick`);
+  const share = dayAgo ? value / dayAgo - 1 : null;
+  trend(byId("price-day"), share, share === null ? "" : `${format.signed(100 * share, 2)} % in 24 h`);
   write(byId("book"), tick.bid && tick.ask ? `bid ${format.price(Number(tick.bid))}  ask ${format.price(Number(tick.ask))}` : "");
   document.title = `${format.price(value)} ${tick.symbol}`;
 }
