@@ -60,7 +60,7 @@ def check_input(
     extra: Mapping[str, Any], options: Mapping[str, Any], accepts: Iterable[str], tunable: set[str]
 ) -> tuple[dict[str, Any], list[str]]:
     """Return (typed values of every accepted option, faults)."""
-    accepted = list(accepts)
+    accepted = sorted(set(accepts))
     values = {name: options[name].get("default") for name in accepted}
     faults = []
     for name, raw in extra.items():
@@ -82,12 +82,12 @@ def check_input(
 def unknown(name: str, accepted: list[str], options: Mapping[str, Any], tunable: set[str]) -> str:
     """Return the message for a variable that this playbook does not know."""
     if name in options:
-        return f"{name} has no meaning for this playbook; it takes: {', '.join(sorted(accepted))}"
+        return f"{name} has no meaning for this playbook; it takes: {', '.join(accepted)}"
     near = difflib.get_close_matches(name, accepted, 1) or difflib.get_close_matches(
         name, tunable, 1
     )
     hint = f"did you mean {near[0]}? " if near else ""
-    return f"unknown variable {name}: {hint}This playbook takes: {', '.join(sorted(accepted))}"
+    return f"unknown variable {name}: {hint}This playbook takes: {', '.join(accepted)}"
 
 
 def convert(name: str, raw: Any, spec: Mapping[str, Any]) -> Any:
