@@ -66,6 +66,11 @@ def _open_store(database: Database, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             before, now = upgrade_schema(database)
+        except SchemaTooNewError as error:
+            if not error.usable:
+                raise
+            _log.warning("the store is newer than this service", why=str(error))
+            return
         except SQLAlchemyError as error:
             _log.warning("store not available, trying again", error=str(error))
             stop.wait(_RETRY_S)

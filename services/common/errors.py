@@ -23,7 +23,11 @@ class InvalidMessageError(PlatformError):
 
 
 class SchemaTooNewError(PlatformError):
-    """Stop: the database was written by a newer version of this software."""
+    """Stop, unless ``usable``: the database was written by a newer version of this software."""
+
+    def __init__(self, message: str, *, usable: bool) -> None:
+        super().__init__(message)
+        self.usable = usable  # what this version knows is all there, as it was
 
 
 class StaleOffsetError(PlatformError):

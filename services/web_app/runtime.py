@@ -94,16 +94,15 @@ class Runtime:
     def store_ready(self) -> Check:
         """Return whether the store answers and has the schema that this version reads.
 
-        A newer one has it too, since migrations only add: whoever is updated first brings it, and
-        the page goes on meanwhile.
+        Whoever is updated first may bring a newer one, and the page goes on meanwhile.
         """
         path = self.engine.url.database
         if self.engine.dialect.name == "sqlite" and path and not Path(path).exists():
             return Check(False, "there is no store yet")
         try:
             current, head = check_schema(self.engine)
-        except SchemaTooNewError:
-            return Check(True, "the schema is newer than this version, which reads its part of it")
+        except SchemaTooNewError as error:
+            return Check(error.usable, str(error))
         except SQLAlchemyError as error:
             return Check(False, f"the store does not answer: {str(error).partition(chr(10))[0]}")
         if current != head:

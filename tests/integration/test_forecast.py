@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from kafka import KafkaProducer, TopicPartition
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from tests.integration.collector_bench import Service, eventually
 from tests.support.kafka_cluster import KafkaCluster
 from tests.unit.bitcoin_forecast_app.test_registry import model
@@ -19,7 +19,7 @@ from tests.unit.bitcoin_forecast_app.test_registry import model
 from bitcoin_forecast_app.registry import Registry
 from common.clock import SystemClock, from_micros, to_micros
 from common.kafka import make_consumer, make_producer
-from common.store import make_engine
+from common.store import make_engine, upgrade_schema
 from common.store.schema import consumer_offsets, models, predictions, scores, ticks
 from common.wire import HORIZONS_S, DeadLetter, Prediction, Tick, decode, encode
 
@@ -219,6 +219,26 @@ def test_a_standby_takes_over_without_losing_a_tick(bench: Bench) -> None:
     bench.assert_exactly_once()
     one_second = [o for p in bench.published().values() for o in p.outcomes if o.horizon_s == 1]
     assert len(one_second) >= 4  # scored on through the hand-over
+
+
+def test_it_is_started_again_though_another_service_has_brought_a_newer_schema(
+    bench: Bench,
+) -> None:
+    engine = make_engine(bench.url)
+    upgrade_schema(engine)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0999'"))
+    service = bench.start()
+    service.wait_ready("active")
+    bench.send(2)
+    eventually(bench.stored_all, "all ticks stored")
+    service.end()
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    refused = bench.start()
+    assert refused.process.wait(30) == 1
+    assert "unknown to this version" in refused.log.read_text()
 
 
 def test_it_waits_for_kafka_and_goes_on_when_it_is_back(bench: Bench, kafka: KafkaCluster) -> None:

@@ -1,4 +1,9 @@
-"""Schema versions by Alembic: forward on start, refused when the data are newer than the code."""
+"""Schema versions by Alembic: forward on start, refused when the data are newer than the code.
+
+The first digit of a revision is its generation. Within one, migrations only add, so that a service
+still works, and may be started again, after another one has been updated before it. A migration
+that changes or removes begins a new generation: everything is updated at once.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,13 +42,15 @@ def check_schema(engine: Engine) -> tuple[str | None, str]:
 
 def _check(connection: Connection, scripts: ScriptDirectory) -> tuple[str | None, str]:
     current = MigrationContext.configure(connection).get_current_revision()
+    head = scripts.get_current_head() or ""
     known = {script.revision for script in scripts.walk_revisions()}
     if current is not None and current not in known:
         raise SchemaTooNewError(
             f"the store has schema {current}, unknown to this version (newest known: "
-            f"{scripts.get_current_head()}); use the version that wrote it, or another instance"
+            f"{head}); use the version that wrote it, or another instance",
+            usable=current[:1] == head[:1],
         )
-    return current, scripts.get_current_head() or ""
+    return current, head
 
 
 def upgrade_schema(engine: Engine) -> tuple[str | None, str]:

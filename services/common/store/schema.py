@@ -2,8 +2,7 @@
 
 Exact decimals are text, as sent; the float columns beside them are for arithmetic in SQL.
 Primary keys begin with the feed, mostly (feed, symbol), so feeds never mix and a range of time is
-one index scan. Migrations only add: while services are updated one by one, the version before still
-reads the store.
+one index scan.
 """
 
 from sqlalchemy import (

@@ -87,11 +87,15 @@ def test_an_empty_store_is_brought_to_the_newest_schema_once(url: str) -> None:
     engine.dispose()
 
 
-def test_a_newer_schema_is_refused_and_left_alone(engine: Engine) -> None:
+@pytest.mark.parametrize(("revision", "usable"), [("9999", False), ("0999", True)])
+def test_a_newer_schema_is_refused_and_left_alone(
+    engine: Engine, revision: str, *, usable: bool
+) -> None:
     with engine.begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(SchemaTooNewError, match="schema 9999, unknown to this version"):
+        connection.execute(text(f"UPDATE alembic_version SET version_num = '{revision}'"))
+    with pytest.raises(SchemaTooNewError, match=f"schema {revision}, unknown") as found:
         upgrade_schema(engine)
+    assert found.value.usable is usable
 
 
 def test_writing_again_changes_nothing_and_decimals_stay_as_sent(engine: Engine) -> None:
