@@ -13,6 +13,12 @@ from urllib.parse import urlencode
 _REQUEST_S = 10.0
 _CONNECT_S = 5.0
 _KUBECONFIG = "~/.kube/config"
+# What a module is told about where to look, beside its own arguments.
+WHERE: dict[str, dict[str, Any]] = {
+    "namespace": {"type": "str", "required": True},
+    "kubeconfig": {"type": "str", "default": ""},
+    "context": {"type": "str", "default": ""},
+}
 
 
 class KubeError(Exception):

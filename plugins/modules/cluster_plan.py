@@ -27,7 +27,7 @@ from ansible.module_utils.cluster_state import (
     room_fault,
     storage_fault,
 )
-from ansible.module_utils.kube_api import Forbidden, Kube, KubeError
+from ansible.module_utils.kube_api import WHERE, Forbidden, Kube, KubeError
 
 DOCUMENTATION = r"""
 ---
@@ -70,9 +70,7 @@ def main() -> None:
     word = {"type": "str", "default": ""}
     module = AnsibleModule(
         argument_spec={
-            "kubeconfig": word,
-            "context": word,
-            "namespace": {"type": "str", "required": True},
+            **WHERE,
             "instance": {"type": "str", "required": True},
             "part_of": {"type": "str", "required": True},
             "check": {"type": "bool", "default": False},

@@ -21,7 +21,7 @@ from ansible.module_utils.cluster_view import (
     scaler_view,
     service_view,
 )
-from ansible.module_utils.kube_api import Kube, KubeError
+from ansible.module_utils.kube_api import WHERE, Kube, KubeError
 from ansible.module_utils.observation import fetch
 from ansible.module_utils.pod_exec import run_in_pod
 
@@ -81,12 +81,9 @@ SELECT json_build_object(
 
 
 def main() -> None:
-    word = {"type": "str", "default": ""}
     module = AnsibleModule(
         argument_spec={
-            "kubeconfig": word,
-            "context": word,
-            "namespace": {"type": "str", "required": True},
+            **WHERE,
             "mode": {"type": "str", "required": True},
             "details": {"type": "bool", "default": True},
             "own_kafka": {"type": "bool", "default": True},

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.kube_api import Kube, KubeError
+from ansible.module_utils.kube_api import WHERE, Kube, KubeError
 from ansible.module_utils.pod_lines import chosen_pods, prefixes
 
 DOCUMENTATION = r"""
@@ -36,9 +36,7 @@ _LOOK_BACK = 20_000  # lines of a pod that are searched for those that match
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "kubeconfig": {"type": "str", "default": ""},
-            "context": {"type": "str", "default": ""},
-            "namespace": {"type": "str", "required": True},
+            **WHERE,
             "services": {"type": "list", "elements": "str", "default": []},
             "tail": {"type": "int", "default": 50},
             "pattern": {"type": "str", "default": ""},

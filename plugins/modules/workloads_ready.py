@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.kube_api import Kube, KubeError
+from ansible.module_utils.kube_api import WHERE, Kube, KubeError
 from ansible.module_utils.workload_state import (
     RESTARTS,
     newest_pods,
@@ -57,10 +57,8 @@ _LISTS = {
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "namespace": {"type": "str", "required": True},
+            **WHERE,
             "workloads": {"type": "list", "elements": "str", "required": True},
-            "kubeconfig": {"type": "str", "default": ""},
-            "context": {"type": "str", "default": ""},
             "restarts": {"type": "int", "default": RESTARTS},
             "timeout": {"type": "float", "default": 300.0},
         },

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.kube_api import Kube, KubeError
+from ansible.module_utils.kube_api import WHERE, Kube, KubeError
 from ansible.module_utils.workload_state import not_rolled_out
 
 DOCUMENTATION = r"""
@@ -35,10 +35,8 @@ _HASH = "pod-template-hash"
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "namespace": {"type": "str", "required": True},
+            **WHERE,
             "deployments": {"type": "list", "elements": "str", "required": True},
-            "kubeconfig": {"type": "str", "default": ""},
-            "context": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )

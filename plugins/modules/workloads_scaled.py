@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.cluster_state import REPLICAS, replicas_before, replicas_of
-from ansible.module_utils.kube_api import Kube, KubeError
+from ansible.module_utils.kube_api import WHERE, Kube, KubeError
 
 DOCUMENTATION = r"""
 ---
@@ -43,11 +43,9 @@ _PLURALS = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "namespace": {"type": "str", "required": True},
+            **WHERE,
             "workloads": {"type": "list", "elements": "str", "required": True},
             "state": {"type": "str", "choices": ["asleep", "awake"], "required": True},
-            "kubeconfig": {"type": "str", "default": ""},
-            "context": {"type": "str", "default": ""},
             "timeout": {"type": "float", "default": 120.0},
         },
         supports_check_mode=True,
