@@ -33,13 +33,17 @@ def docker(
         return subprocess.CompletedProcess(argv, 124, b"", message)
 
 
-def has_buildkit() -> bool:
-    """Return whether `docker build` can use BuildKit: by buildx, or built into older clients."""
+def build_command() -> tuple[list[str], bool]:
+    """Return the words that build an image for the daemon, and whether that is BuildKit.
+
+    With buildx by its own name: a builder of its own container, which a user may have chosen, keeps
+    what it built unless it is told to load it.
+    """
     if docker(["buildx", "version"], LOOK_S).returncode == 0:
-        return True
+        return ["buildx", "build", "--load"], True
     client = docker(["version", "--format", "{{.Client.Version}}"], LOOK_S).stdout.decode()
     major = client.partition(".")[0]
-    return major.isdigit() and int(major) in _BUILDKIT_INSIDE
+    return ["build"], major.isdigit() and int(major) in _BUILDKIT_INSIDE
 
 
 def architecture() -> str:

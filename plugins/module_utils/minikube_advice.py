@@ -39,6 +39,14 @@ def missing_tool(name: str) -> str:
     return f"the command `{name}` is missing: {INSTALL[name]}, then run this again"
 
 
+def other_driver(profile: str, driver: str) -> str:
+    """Return the message for a cluster that is not a container of Docker's."""
+    return (
+        f"the minikube cluster {profile} was made with the driver {driver}, and this project works "
+        "with the Docker driver. It was left alone; take another: -e minikube_profile=bitcoin"
+    )
+
+
 def version_fault(text: str) -> str:
     """Return what is wrong with what ``minikube version`` prints; empty when nothing is."""
     found = re.search(r"v(\d+)\.(\d+)\.(\d+)", text)

@@ -17,6 +17,7 @@ QUICK_S = 60.0
 STOP_S = 150.0
 TIMED_OUT = 124
 _BRIEF_WAIT = "30s"
+_FIRST_WAIT = "360s"  # minikube's own: a slow disk has everything to unpack
 
 
 @dataclass(frozen=True)
@@ -117,8 +118,9 @@ def commands(step: Step, cluster: Cluster) -> list[tuple[list[str], float]]:
         (["docker", "volume", "rm", "--force", cluster.profile], QUICK_S),
     ]
     start = (cluster.start(), cluster.start_s)
+    first = (cluster.start(_FIRST_WAIT), cluster.start_s)
     table: Mapping[Step, list[tuple[list[str], float]]] = {
-        Step.CREATE: [start],
+        Step.CREATE: [first],
         Step.START: [start],
         Step.START_BRIEFLY: [(cluster.start(_BRIEF_WAIT), cluster.start_s)],
         Step.UNPAUSE: [(minikube("unpause", "-A"), QUICK_S)],
@@ -133,7 +135,7 @@ def commands(step: Step, cluster: Cluster) -> list[tuple[list[str], float]]:
         Step.STOP_CONTAINER: [(["docker", "stop", cluster.profile], QUICK_S)],
         Step.DELETE: [delete],
         Step.REMOVE_REMAINS: remains,
-        Step.RECREATE: [delete, *remains, start],
+        Step.RECREATE: [delete, *remains, first],
     }
     return table[step]
 
@@ -236,10 +238,25 @@ def certificates_expired(profile: str) -> bool:
     return False
 
 
-def recorded_size(profile: str) -> tuple[int, int] | None:
-    """Return (CPUs, memory in MiB) that an existing cluster was made with."""
+@dataclass(frozen=True)
+class Made:
+    """What an existing cluster was made with; zero and empty where nothing says so."""
+
+    driver: str = ""
+    runtime: str = ""
+    cpus: int = 0
+    memory_mib: int = 0
+
+
+def made_with(profile: str) -> Made:
+    """Return what the profile's configuration says."""
     try:
         config = json.loads((profile_directory(profile) / "config.json").read_text())
-        return int(config["CPUs"]), int(config["Memory"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        return Made(
+            str(config.get("Driver", "")),
+            str((config.get("KubernetesConfig") or {}).get("ContainerRuntime", "")),
+            int(config["CPUs"]),
+            int(config["Memory"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return Made()

@@ -8,13 +8,22 @@ import re
 _EXPORT = re.compile(r'^export (\w+)="?([^"\n]*)"?$', re.MULTILINE)
 
 
-def docker_environment(printed: str) -> dict[str, str]:
-    """Return the variables that ``minikube docker-env --shell bash`` exports.
+# Would lead `docker build` elsewhere; empty is as if they were not there.
+_DISTRACTIONS = {"DOCKER_CONTEXT": "", "BUILDX_BUILDER": ""}
 
-    Empty when there are none: a failed call prints ``false exit code N`` instead.
+
+def docker_environment(printed: str) -> dict[str, str]:
+    """Return the variables under which ``docker build`` builds in the node.
+
+    ``printed`` is what ``minikube docker-env --shell bash`` exports. Empty when there are none (a
+    failed call prints ``false exit code N`` instead), and for containerd's ``ssh://`` address,
+    which needs an ssh-agent and keeps no caches.
     """
     found = dict(_EXPORT.findall(printed))
-    return {name: value for name, value in found.items() if name.startswith("DOCKER_")}
+    if not found.get("DOCKER_HOST", "").startswith("tcp://"):
+        return {}
+    named = {name: value for name, value in found.items() if name.startswith("DOCKER_")}
+    return {**named, **_DISTRACTIONS}
 
 
 def node_images(printed: str) -> set[str]:

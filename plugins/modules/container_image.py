@@ -13,8 +13,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.docker_cli import (
     architecture,
+    build_command,
     docker,
-    has_buildkit,
     in_registry,
     size_mb,
 )
@@ -108,7 +108,7 @@ def main() -> None:
     named_by = {**arguments_of(options), **platform}
     registry = f"{options['registry'].rstrip('/')}/" if options["registry"] else ""
     image = f"{registry}{options['name']}:{image_tag(files, named_by)}"
-    buildkit = has_buildkit()
+    command, buildkit = build_command()
     report = {"image": image, "builder": "BuildKit" if buildkit else "legacy", "seconds": 0.0}
     size = size_mb(image)
     if in_registry(image) if registry else size is not None:
@@ -119,7 +119,7 @@ def main() -> None:
     started = time.monotonic()
     if size is None:
         context = build_context(files, secrets, buildkit=buildkit)
-        build(module, image, context, secrets if buildkit else None)
+        build(module, command, image, context, secrets if buildkit else None)
     if registry:
         push(module, image)
     report["seconds"] = round(time.monotonic() - started, 1)
@@ -160,6 +160,7 @@ def read_secrets(options: Mapping[str, Any]) -> dict[str, bytes]:
 
 def build(
     module: Any,
+    command: Sequence[str],
     image: str,
     context: bytes,
     mounted: Mapping[str, bytes] | None,
@@ -177,7 +178,7 @@ def build(
         "base.name": options["python_image"],
     }
     proxies = ("HTTP_PROXY", "HTTPS_PROXY") if options["proxy"] else ()  # kept out of the history
-    words = ["build", "--quiet=false", "--tag", image]
+    words = [*command, "--quiet=false", "--tag", image]
     words += [f"--build-arg={name}={value}" for name, value in arguments_of(options).items()]
     words += [f"--build-arg={name}={options['proxy']}" for name in proxies]
     words += [f"--label=org.opencontainers.image.{key}={text}" for key, text in labels.items()]
@@ -226,7 +227,13 @@ def explain(image: str, lines: Sequence[str], options: Mapping[str, Any]) -> str
         advice = "\nBehind a company's certificate authority? Type: -e build_ca_bundle=/path/ca.pem"
     elif "pull access denied" in text or "manifest unknown" in text:
         base = options["python_image"]
-        advice = f"\nThe base image {base} cannot be had; another: -e images_python_image=NAME"
+        advice = f"\nThe base image {base} cannot be had; another: -e python_image=NAME"
+    elif "toomanyrequests" in text:
+        advice = (
+            "\nDocker Hub gives no more for now: docker login, or a mirror: -e python_image=NAME"
+        )
+    elif "API version" in text:
+        advice = "\nDocker here and in the node are too far apart. Type: -e images_delivery=load"
     elif "Temporary failure in name resolution" in text or "Network is unreachable" in text:
         advice = "\nThe build has no network. Behind a proxy? Type: -e build_proxy=http://HOST:PORT"
     return f"cannot build {image}:\n{text}{advice}"

@@ -19,8 +19,8 @@ from ansible.module_utils.minikube_commands import (
     Outcome,
     commands,
     fix_network,
+    made_with,
     observe,
-    recorded_size,
     run,
 )
 from ansible.module_utils.minikube_state import Condition, Observation, Step, classify, decide
@@ -65,7 +65,7 @@ options:
   start_timeout:
     description: Seconds for a start; the first one downloads 1 GB.
     type: float
-    default: 900
+    default: 1800
   api_patience:
     description: Seconds in which an API server may come back by itself.
     type: float
@@ -102,7 +102,7 @@ def main() -> None:
             "extra_args": names,
             "force": {"type": "bool", "default": False},
             "allow_recreate": {"type": "bool", "default": False},
-            "start_timeout": {"type": "float", "default": 900.0},
+            "start_timeout": {"type": "float", "default": 1800.0},
             "api_patience": {"type": "float", "default": 30.0},
         },
         supports_check_mode=True,
@@ -116,11 +116,13 @@ class Converger:
     def __init__(self, module: Any) -> None:
         options = module.params
         self.module = module
+        self.made = made_with(options["profile"])
         self.cluster = Cluster(
             profile=options["profile"],
             cpus=options["cpus"],
             memory_mib=options["memory"],
-            runtime=options["runtime"],
+            # An existing cluster keeps its own: another one would lose it its images.
+            runtime=self.made.runtime or options["runtime"],
             kubernetes_version=options["kubernetes_version"],
             force=options["force"],
             start_s=options["start_timeout"],
@@ -171,6 +173,9 @@ class Converger:
         fault = advice.version_fault(run(["minikube", "version"], LOOK_S).out)
         if fault:
             self.module.fail_json(msg=fault)
+        if self.made.driver not in ("", "docker"):
+            name = self.cluster.profile
+            self.module.fail_json(msg=advice.other_driver(name, self.made.driver))
 
     def _check_host(self, step: Step) -> None:
         """Refuse what minikube would refuse, before anything is made, in better words."""
@@ -245,12 +250,14 @@ class Converger:
         self.module.exit_json(changed=bool(self.steps), **self._report(condition))
 
     def _compare_size(self) -> None:
-        size = recorded_size(self.cluster.profile)
-        if size and (size[0] < self.cluster.cpus or size[1] < self.cluster.memory_mib):
+        made, wanted = self.made, self.cluster
+        if made.cpus and (made.cpus < wanted.cpus or made.memory_mib < wanted.memory_mib):
             self.notes.append(
-                f"the cluster has {size[0]} CPUs and {size[1]} MiB; "
+                f"the cluster has {made.cpus} CPUs and {made.memory_mib} MiB; "
                 "minikube changes that only for a new one"
             )
+        if made.runtime not in ("", self.module.params["runtime"]):
+            self.notes.append(f"the cluster has the runtime {made.runtime}, and keeps it")
 
     def _enable_addons(self) -> list[str]:
         listing = run(self.cluster.minikube("addons", "list", "-o", "json"), LOOK_S)

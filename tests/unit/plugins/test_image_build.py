@@ -9,7 +9,7 @@ import pytest
 
 _ROOT = Path(__file__).parents[3]
 ansible.module_utils.__path__.append(str(_ROOT / "plugins" / "module_utils"))
-from plugins.module_utils import image_build, minikube_images  # noqa: E402 - needs the path above
+from plugins.module_utils import docker_cli, image_build, minikube_images  # noqa: E402 - as above
 
 ARGUMENTS = {"PACKAGE": "web_app", "PYTHON_IMAGE": "python:3.11-slim"}
 
@@ -108,8 +108,38 @@ def test_the_nodes_docker_is_read_from_what_minikube_exports() -> None:
     assert minikube_images.docker_environment(printed) == {
         "DOCKER_TLS_VERIFY": "1",
         "DOCKER_HOST": "tcp://127.0.0.1:32771",
+        "DOCKER_CONTEXT": "",
+        "BUILDX_BUILDER": "",
     }
+    assert (
+        minikube_images.docker_environment('export DOCKER_HOST="ssh://docker@1.2.3.4:22"\n') == {}
+    )
     assert minikube_images.docker_environment("false exit code 83\n") == {}
+
+
+@pytest.mark.parametrize(
+    ("client", "buildx", "command", "buildkit"),
+    [
+        ("28.2.2", True, ["buildx", "build", "--load"], True),
+        ("28.2.2", False, ["build"], False),
+        ("20.10.24", False, ["build"], True),
+    ],
+)
+def test_the_builder_is_the_best_that_docker_has(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    client: str,
+    buildx: bool,
+    command: list[str],
+    buildkit: bool,
+) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text(
+        f'#!/bin/sh\n[ "$1" != buildx ] || exit {0 if buildx else 1}\necho {client}\n'
+    )
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert docker_cli.build_command() == (command, buildkit)
 
 
 def test_images_of_the_node_lose_the_prefix_of_docker_hub() -> None:

@@ -70,6 +70,42 @@ def test_a_cluster_is_made_and_the_second_run_changes_nothing(machine: Path) -> 
     assert fake_minikube.read(machine)["calls"] == ["start", "addons enable metrics-server"]
 
 
+def configure(machine: Path, driver: str, runtime: str) -> None:
+    profile = machine / ".minikube" / "profiles" / "minikube"
+    profile.mkdir(parents=True)
+    config = {"Driver": driver, "CPUs": 4, "Memory": 6144}
+    config |= {"KubernetesConfig": {"ContainerRuntime": runtime}}
+    (profile / "config.json").write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize("state", ["running", "absent"])
+def test_a_cluster_of_another_driver_is_left_alone(machine: Path, state: str) -> None:
+    fake_minikube.install(machine, "removed-volume")  # no container of Docker's, no volume
+    configure(machine, "kvm2", "docker")
+    result = converge(state=state, allow_recreate=True)
+    assert result["failed"]
+    assert "was made with the driver kvm2" in result["msg"]
+    assert "-e minikube_profile=bitcoin" in result["msg"]
+    assert fake_minikube.read(machine)["calls"] == []
+
+
+def test_a_cluster_keeps_its_runtime(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_minikube.install(machine, "stopped")
+    configure(machine, "docker", "containerd")
+    started: list[list[str]] = []
+    run = minikube_commands.run
+
+    def watch(argv: list[str], limit_s: float) -> minikube_commands.Outcome:
+        if "start" in argv:
+            started.append(argv)
+        return run(argv, limit_s)
+
+    monkeypatch.setattr(minikube, "run", watch)
+    result = converge()
+    assert "--container-runtime=containerd" in started[0]
+    assert result["notes"] == ["the cluster has the runtime containerd, and keeps it"]
+
+
 def test_check_mode_names_the_first_step_and_does_nothing(machine: Path) -> None:
     fake_minikube.install(machine, "paused")
     result = converge(check_mode=True)
