@@ -24,10 +24,11 @@ NEEDED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("", "persistentvolumeclaims", ("list", *_OF_A_NAMESPACE)),
     ("", "resourcequotas", ("list", *_OF_A_NAMESPACE)),
     ("", "limitranges", _OF_A_NAMESPACE),
-    ("", "pods", ("list",)),
+    ("", "pods", ("list", *_OF_A_NAMESPACE)),
     ("", "pods/log", ("get",)),
-    ("", "pods/exec", ("create",)),
-    ("", "pods/portforward", ("create",)),
+    # Over a WebSocket older API servers ask for get, newer ones for create.
+    ("", "pods/exec", ("get", "create")),
+    ("", "pods/portforward", ("get", "create")),
     ("", "events", ("list",)),
     ("apps", "deployments", ("list", *_OF_A_NAMESPACE)),
     ("apps", "statefulsets", ("list", *_OF_A_NAMESPACE)),
@@ -36,6 +37,7 @@ NEEDED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("autoscaling", "horizontalpodautoscalers", ("list", *_OF_A_NAMESPACE)),
     ("policy", "poddisruptionbudgets", _OF_A_NAMESPACE),
     ("networking.k8s.io", "networkpolicies", _OF_A_NAMESPACE),
+    ("discovery.k8s.io", "endpointslices", ("list", "watch")),
 )
 
 
