@@ -13,6 +13,7 @@ _REVISION = "deployment.kubernetes.io/revision"
 _NAME = "app.kubernetes.io/name"
 _OOM = "OOMKilled"
 _YOUNG_S = 60.0
+_METRICS_S = 240.0  # metrics-server has something to say some two minutes after it starts
 _NEAR = 0.9  # of a limit or a quota: soon something will be refused or killed
 
 
@@ -120,8 +121,8 @@ def _nano(text: Any) -> float:
     return float(quantity(word))
 
 
-def scaler_view(scaler: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is shown of an autoscaler."""
+def scaler_view(scaler: Mapping[str, Any], now: datetime.datetime) -> dict[str, Any]:
+    """Return what is shown of an autoscaler; one without metrics is at fault after a while only."""
     spec, status = scaler["spec"], scaler.get("status") or {}
     target = spec["metrics"][0]["resource"]["target"].get("averageUtilization")
     current = next(
@@ -133,13 +134,17 @@ def scaler_view(scaler: Mapping[str, Any]) -> dict[str, Any]:
     )
     conditions = {c["type"]: c for c in status.get("conditions") or []}
     active = conditions.get("ScalingActive", {})
+    since = active.get("lastTransitionTime")
+    patient = bool(since) and (now - moment(since)).total_seconds() < _METRICS_S
     return {
         "least": spec.get("minReplicas", 1),
         "most": spec["maxReplicas"],
         "now": status.get("currentReplicas", 0),
         "target": target,
         "current": current,
-        "fault": active.get("message", "") if active.get("status") == "False" else "",
+        "fault": active.get("message", "")
+        if active.get("status") == "False" and not patient
+        else "",
         "asleep": active.get("reason") == "ScalingDisabled",
     }
 

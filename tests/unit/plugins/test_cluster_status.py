@@ -3,6 +3,7 @@
 import datetime
 from typing import Any
 
+import pytest
 from plugins.module_utils import cluster_view as view
 from plugins.module_utils.pod_lines import chosen_pods, prefixes
 from plugins.modules import cluster_status, pod_logs
@@ -87,6 +88,18 @@ def test_claims_scalers_and_quota_have_their_say() -> None:
     quota = {"requests.cpu": {"used": "2950m", "hard": "3", "share": 0.98}}
     said = problems(shown, claims=claims, scalers=scalers, quota=quota)
     assert ["slow" in said[0], "no metrics" in said[1], "2950m of 3" in said[2]] == [True] * 3
+
+
+@pytest.mark.parametrize(("seconds", "fault"), [(60, ""), (600, "no metrics yet")])
+def test_an_autoscaler_may_wait_for_metrics_for_a_while(seconds: float, fault: str) -> None:
+    since = (NOW - datetime.timedelta(seconds=seconds)).isoformat()
+    condition = {"type": "ScalingActive", "status": "False", "message": "no metrics yet"}
+    resource = {"target": {"averageUtilization": 70}}
+    scaler = {
+        "spec": {"maxReplicas": 3, "metrics": [{"resource": resource}]},
+        "status": {"conditions": [{**condition, "lastTransitionTime": since}]},
+    }
+    assert view.scaler_view(scaler, NOW)["fault"] == fault
 
 
 def test_metrics_are_read_in_their_own_units() -> None:
