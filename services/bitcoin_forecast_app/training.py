@@ -17,6 +17,7 @@ __all__ = ["Trainer"]
 _STOP_S = 1.0
 _LONGEST_S = 600.0  # a run beyond that hangs
 _DRIFT_PAUSE_S = 120.0
+_TOO_LITTLE_PAUSE_S = 60.0  # each series needs its ticks, and several are counted together
 
 _log = get_logger(__name__)
 
@@ -30,6 +31,7 @@ class Trainer:
         self._metrics = metrics
         self._process: subprocess.Popen[bytes] | None = None
         self._began: float | None = None
+        self._too_little = False
         self.last_result = "none yet"
 
     @property
@@ -42,8 +44,9 @@ class Trainer:
         if self._process is not None:
             self._attend(self._process)
         elif self._settings.train_enabled and ticks >= self._settings.train_min_ticks:
-            pause = _DRIFT_PAUSE_S if drifting else self._settings.train_interval_s
+            pause = _TOO_LITTLE_PAUSE_S if self._too_little else self._settings.train_interval_s
             pause = min(pause, self._settings.train_interval_s)
+            pause = min(pause, _DRIFT_PAUSE_S) if drifting else pause
             if self._began is None or self._clock.monotonic() - self._began >= pause:
                 self._start()
 
@@ -72,6 +75,7 @@ class Trainer:
         result = _parse(output)
         kinds = {0: "promoted" if result.get("promoted") else "refused"}
         kinds |= {NOT_ENOUGH: "too_little", BUSY: "busy"}
+        self._too_little = code == NOT_ENOUGH
         self._metrics.training_runs.labels(kinds.get(code, "failed")).inc()
         self.last_result = str(
             result.get("reason") or result.get("error") or f"failed with exit code {code}"

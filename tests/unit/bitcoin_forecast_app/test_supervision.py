@@ -202,10 +202,20 @@ def test_training_begins_when_enough_is_stored_then_every_quarter_of_an_hour(
 
 def test_drift_brings_the_next_run_forward(school: School) -> None:
     school.pass_time(1)
-    school.runs[0].end(train.NOT_ENOUGH, error="too little")
+    school.runs[0].end(0, promoted=False, reason="refused: worse")
     assert school.pass_time(110, drifting=True) == 1
-    assert school.trainer.last_result == "too little"
+    assert school.trainer.last_result == "refused: worse"
     assert school.pass_time(20, drifting=True) == 2
+
+
+def test_what_had_too_little_is_tried_again_soon(school: School) -> None:
+    school.pass_time(1)
+    school.runs[0].end(train.NOT_ENOUGH, error="too little")
+    assert school.pass_time(55) == 1
+    assert school.trainer.last_result == "too little"
+    assert school.pass_time(10) == 2
+    school.runs[1].end(0, promoted=True, reason="promoted: better")
+    assert school.pass_time(890) == 2
 
 
 def test_a_run_that_hangs_is_ended(school: School) -> None:
