@@ -48,7 +48,7 @@ export function showPrice(market, dayAgo) {
   trend(byId("price-change"), change, `${format.signed(change)} since the last tick`);
   const share = dayAgo ? value / dayAgo - 1 : null;
   trend(byId("price-day"), share, share === null ? "" : `${format.signed(100 * share, 2)} % in 24 h`);
-  write(byId("book"), tick.bid && tick.ask ? `bid ${format.price(Number(tick.bid))}  ask ${format.price(Number(tick.ask))}` : "");
+  write(byId("book"), tick.bid && tick.ask ? `bid\u00a0${format.price(Number(tick.bid))}  ask\u00a0${format.price(Number(tick.ask))}` : "");
   document.title = `${format.price(value)} ${tick.symbol}`;
 }
 
@@ -77,10 +77,11 @@ export function showAhead(market, view) {
   }
 }
 
-/** The rating is of the skill, so that a calm market does not make a poor model look good.
+/** The rating is of the skill against the baseline: neither a calm market nor a reference that knows
+ * no uncertainty makes a poor model look good.
  * @param {Summary | undefined} summary */
 export function showScoreCards(summary) {
-  const skill = summary?.skill_last_value ?? null;
+  const skill = summary?.skill_baseline ?? null;
   const scored = summary && summary.n > 0;
   write(byId("mae"), scored ? format.price(summary.mae) : "–");
   if (!scored || skill === null) {
@@ -91,7 +92,7 @@ export function showScoreCards(summary) {
     return;
   }
   write(byId("mae-rating"), skill > 0.1 ? "Excellent" : skill > 0.02 ? "Good" : skill > -0.02 ? "Fair" : "Poor");
-  write(byId("mae-why"), `${format.signedPercent(skill)} vs last value`);
+  write(byId("mae-why"), `${format.signedPercent(skill)} vs baseline`);
   const off = Math.max(Math.abs((summary.coverage_80 ?? 0) - 0.8), Math.abs((summary.coverage_95 ?? 0) - 0.95));
   write(byId("confidence"), off <= 0.03 ? "High" : off <= 0.08 ? "Medium" : "Low");
   write(byId("confidence-why"), `80 % band held ${format.percent(summary.coverage_80, 0)}, 95 % band ${format.percent(summary.coverage_95, 0)}`);

@@ -68,11 +68,23 @@ export class Chart extends EventTarget {
   show(data, span, nothing = "") {
     this.data = data;
     this.span = span;
-    this.empty.textContent = nothing;
-    this.empty.hidden = !nothing;
+    this.empty.textContent = nothing || (this.#shows() ? "" : "Nothing in this time");
+    this.empty.hidden = !this.empty.textContent;
     this.element.classList.toggle("bare", nothing !== ""); // no axes where there is nothing to measure
     this.#stale = true;
     if (this.#visible) this.#render();
+  }
+
+  /** Whether any value lies in what is shown. */
+  #shows() {
+    const [times = [], ...columns] = this.data;
+    return times.some((at, i) => this.#within(at) && columns.some((column) => column?.[i] != null));
+  }
+
+  /** @param {number | undefined} at */
+  #within(at = NaN) {
+    const { min, max } = this.span ?? { min: -Infinity, max: Infinity };
+    return at >= min && at <= max;
   }
 
   /** Build anew, after the colours or the time zone changed. */
@@ -197,7 +209,8 @@ export class Chart extends EventTarget {
   #hover(plot) {
     const index = plot.cursor.idx;
     this.#tag(plot);
-    this.#emit("hover", (plot.cursor.left ?? -1) < 0 || index == null ? null : index);
+    const pointing = (plot.cursor.left ?? -1) >= 0 && index != null && this.#within(this.data[0][index]);
+    this.#emit("hover", pointing ? index : null);
   }
 
   /** Where the crosshair is, on the axes: the value in the chart that is pointed at, the time in all. @param {uPlot} plot */
@@ -219,8 +232,7 @@ export class Chart extends EventTarget {
     const { plot } = this;
     if (!plot) return false;
     const [times = []] = this.data;
-    const { min, max } = this.span ?? { min: 0, max: 0 };
-    const shown = (/** @type {number} */ i) => (times[i] ?? 0) >= min && (times[i] ?? 0) <= max && this.data.some((column, n) => n > 0 && column?.[i] != null);
+    const shown = (/** @type {number} */ i) => this.#within(times[i]) && this.data.some((column, n) => n > 0 && column?.[i] != null);
     const hovering = (plot.cursor.left ?? -1) >= 0;
     let index = hovering ? (plot.cursor.idx ?? 0) + direction : direction > 0 ? 0 : times.length - 1;
     while (index >= 0 && index < times.length && !shown(index)) index += direction;

@@ -3,6 +3,8 @@ import * as format from "../format.js";
 import { Chart, TOGETHER, colour, faded, holes, rule, timeAxis, valueAxis } from "./base.js";
 import { bridged, spread } from "./price.js";
 
+const DAY_S = 86_400; // of forecasts are loaded at most
+
 export class TrackChart extends Chart {
   /** @param {HTMLElement} element @param {HTMLElement} readout @param {View} view */
   constructor(element, readout, view) {
@@ -22,6 +24,7 @@ export class TrackChart extends Chart {
     const { lower, upper, median, actual } = columns;
     const nothing = time.length ? "" : `The first forecasts for ${format.duration(this.view.horizon)} ahead are on their way`;
     this.show(/** @type {uPlot.AlignedData} */ ([time, lower, upper, median, actual]), span, nothing);
+    if (!this.plot?.cursor.left || this.plot.cursor.left < 0) this.#describeAt(null);
   }
 
   /** @returns {Partial<uPlot.Options>} */
@@ -47,7 +50,8 @@ export class TrackChart extends Chart {
   #describeAt(index) {
     const at = index === null ? undefined : this.data[0][index];
     if (index === null || at === undefined) {
-      this.readout.textContent = "";
+      const { min, max } = this.span ?? { min: 0, max: 0 };
+      this.readout.textContent = max - min > 1.1 * DAY_S ? "24 h of it at most" : "";
       return;
     }
     const [lower, upper, median, actual] = [1, 2, 3, 4].map((series) => this.data[series]?.[index]);
