@@ -138,7 +138,11 @@ def test_prometheus_has_what_the_dashboard_shows(local: LocalPlatform, tmp_path:
         for target in panel["targets"]
     }
     server = Prometheus(files / "prometheus.yml", tmp_path, free_ports(1)[0])
-    with server, StreamClients(local.web, 1), RequestLoad(f"{local.web}/api/v1/latest", 5):
+    with (
+        server,
+        StreamClients(f"{local.web}/api/v1/stream", 1),
+        RequestLoad(f"{local.web}/api/v1/latest", 5),
+    ):
 
         def without() -> list[str]:
             return [each for each in asked if not server.values(each)]
