@@ -1,5 +1,6 @@
 """What every role must have: a specification that equals its defaults, and a scenario."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,23 @@ def test_a_scenario_converges_and_verifies(role: Path) -> None:
         file.read_text() for file in scenario.glob("tasks/*.yml")
     )
     assert "ansible.builtin.assert" in tasks or "failed_when" in tasks
+
+
+@each_role
+def test_a_cluster_is_always_named(role: Path) -> None:
+    """Whoever changes the current context meanwhile leads no command elsewhere."""
+    for file in role.glob("tasks/**/*.yml"):
+        for name, arguments in modules_of(load(file)):
+            if name.startswith(("kubernetes.core.", "community.okd.")):
+                assert (arguments or {}).get("context"), f"{file}: {name}"
+
+
+def modules_of(tasks: list[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Yield each task's keys and what they hold, those in blocks included."""
+    for task in tasks:
+        yield from task.items()
+        for part in ("block", "rescue", "always"):
+            yield from modules_of(task.get(part, []))
 
 
 def test_scenarios_try_check_mode_first_and_idempotence() -> None:
