@@ -42,6 +42,19 @@ def image_tag(files: Mapping[str, bytes], arguments: Mapping[str, str]) -> str:
     return digest.hexdigest()[:_TAG_LENGTH]
 
 
+def build_arguments(package: str, python_image: str) -> dict[str, str]:
+    """Return the arguments of an image's build."""
+    return {"PACKAGE": package, "PYTHON_IMAGE": python_image}
+
+
+def image_name(
+    repository: str, files: Mapping[str, bytes], arguments: Mapping[str, str], platform: str
+) -> str:
+    """Return repository and tag; ``platform`` empty is whatever the builder makes."""
+    named_by = {**arguments, **({"platform": platform} if platform else {})}
+    return f"{repository}:{image_tag(files, named_by)}"
+
+
 def legacy_dockerfile(text: str, *, secrets: bool) -> str:
     """Return the Dockerfile for the builder before BuildKit: no mounts, secrets by copy.
 

@@ -19,9 +19,10 @@ from ansible.module_utils.docker_cli import (
     size_mb,
 )
 from ansible.module_utils.image_build import (
+    build_arguments,
     build_context,
     image_files,
-    image_tag,
+    image_name,
     npm_configuration,
     pip_configuration,
 )
@@ -104,10 +105,9 @@ def main() -> None:
         secrets = read_secrets(options)
     except OSError as error:
         module.fail_json(msg=f"cannot read {error.filename}: {error.strerror}")
-    platform = {"platform": options["platform"]} if options["platform"] else {}
-    named_by = {**arguments_of(options), **platform}
     registry = f"{options['registry'].rstrip('/')}/" if options["registry"] else ""
-    image = f"{registry}{options['name']}:{image_tag(files, named_by)}"
+    arguments = build_arguments(options["package"], options["python_image"])
+    image = image_name(f"{registry}{options['name']}", files, arguments, options["platform"])
     command, buildkit = build_command()
     report = {"image": image, "builder": "BuildKit" if buildkit else "legacy", "seconds": 0.0}
     size = size_mb(image)
@@ -124,11 +124,6 @@ def main() -> None:
         push(module, image)
     report["seconds"] = round(time.monotonic() - started, 1)
     module.exit_json(changed=True, size_mb=size_mb(image), **report)
-
-
-def arguments_of(options: Mapping[str, Any]) -> dict[str, str]:
-    """Return the build's arguments."""
-    return {"PACKAGE": options["package"], "PYTHON_IMAGE": options["python_image"]}
 
 
 def refuse_other_architecture(module: Any) -> None:
@@ -179,7 +174,8 @@ def build(
     }
     proxies = ("HTTP_PROXY", "HTTPS_PROXY") if options["proxy"] else ()  # kept out of the history
     words = [*command, "--quiet=false", "--tag", image]
-    words += [f"--build-arg={name}={value}" for name, value in arguments_of(options).items()]
+    arguments = build_arguments(options["package"], options["python_image"])
+    words += [f"--build-arg={name}={value}" for name, value in arguments.items()]
     words += [f"--build-arg={name}={options['proxy']}" for name in proxies]
     words += [f"--label=org.opencontainers.image.{key}={text}" for key, text in labels.items()]
     words += [f"--network={options['network']}"] if options["network"] else []
