@@ -7,6 +7,9 @@ from typing import Any
 
 REPLICAS = "bitcoin-prediction/replicas"  # annotation: how many there were before a shutdown
 STATE = "instance-state"  # ConfigMap: what a shutdown leaves for the startup after it
+SECRET = "database"  # noqa: S105 - its name: where the database is and how one logs in
+TOPICS_JOB = "app.kubernetes.io/name=kafka-topics"
+DECLARED = "bitcoin-prediction/declared"  # label of such a job
 _APPLICATIONS = "Deployment"
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 _NAME = "app.kubernetes.io/name"

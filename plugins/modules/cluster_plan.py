@@ -13,8 +13,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.cluster_state import (
+    DECLARED,
     NEEDED,
+    SECRET,
     STATE,
+    TOPICS_JOB,
     architecture_fault,
     denied,
     image_of,
@@ -159,13 +162,16 @@ def look(kube: Kube, namespace: str) -> dict[str, Any]:
         for kind, plural in _KINDS.items()
         for item in kube.items(f"/apis/apps/v1/namespaces/{namespace}/{plural}")
     ]
-    state = _or_none(kube, f"/api/v1/namespaces/{namespace}/configmaps/{STATE}") or {}
+    space = f"/api/v1/namespaces/{namespace}"
+    state = _or_none(kube, f"{space}/configmaps/{STATE}") or {}
     recorded = state.get("data") or {}
     return {
         "routes": "route.openshift.io" in groups,
         "gives_ids": "security.openshift.io" in groups,
         "metrics": "metrics.k8s.io" in groups,
-        "there": _or_none(kube, f"/api/v1/namespaces/{namespace}") is not None,
+        "there": _or_none(kube, space) is not None,
+        "secret": _or_none(kube, f"{space}/secrets/{SECRET}") is not None,
+        "declarations": declarations(kube, namespace),
         "mode": mode_of(workloads, recorded.get("mode", "")),
         "known_offsets": json.loads(recorded.get("offsets") or "{}"),
         "workloads": {
@@ -177,6 +183,12 @@ def look(kube: Kube, namespace: str) -> dict[str, Any]:
             for item in workloads
         },
     }
+
+
+def declarations(kube: Kube, namespace: str) -> list[str]:
+    """Return what the jobs that declare topics have declared, by its hash."""
+    jobs = kube.items(f"/apis/batch/v1/namespaces/{namespace}/jobs", labelSelector=TOPICS_JOB)
+    return [str(job["metadata"]["labels"].get(DECLARED, "")) for job in jobs]
 
 
 def _or_none(kube: Kube, path: str) -> dict[str, Any] | None:
