@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping
 
-from benchmarks import collector, forecast, lifecycle, store, web
+from benchmarks import cluster, collector, forecast, lifecycle, store, web
 from benchmarks.table import Row, render
 
 _PARTS: Mapping[str, Callable[[], Iterator[Row]]] = {
@@ -13,6 +13,7 @@ _PARTS: Mapping[str, Callable[[], Iterator[Row]]] = {
     "store": store.measure,
     "forecast": forecast.measure,
     "web": web.measure,
+    "cluster": cluster.measure,
 }
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 from kafka import KafkaConsumer, TopicPartition
@@ -19,19 +20,21 @@ from tests.e2e.local_platform import LocalPlatform, copy_checkout, wait_until
 from benchmarks.floors import bare_install, empty_play, percentile, relay_latencies, timed
 from benchmarks.table import Row
 
-__all__ = ["measure"]
+__all__ = ["fresh_platform", "measure"]
+
+Platform = TypeVar("Platform", bound=LocalPlatform)
 
 GIB = 1024**3
 _TRAINED_WITHIN_S = 780  # the first training begins after ten minutes of ticks
 
 
 @contextmanager
-def fresh_platform() -> Iterator[LocalPlatform]:
+def fresh_platform(kind: type[Platform]) -> Iterator[Platform]:
     """A checkout, data home and ports of its own; everything is removed at the end."""
     with tempfile.TemporaryDirectory(prefix="bp", dir=Path.home()) as folder:
         checkout = copy_checkout(Path(folder) / "checkout")
         ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
-        platform = LocalPlatform(checkout, Path(folder) / "h", instance="bench", ports=ports)
+        platform = kind(checkout, Path(folder) / "h", instance="bench", ports=ports)
         try:
             yield platform
         finally:
@@ -42,7 +45,7 @@ def fresh_platform() -> Iterator[LocalPlatform]:
 
 def measure() -> Iterator[Row]:
     """Yield the rows as they are measured."""
-    with fresh_platform() as platform:
+    with fresh_platform(LocalPlatform) as platform:
         yield build_from_nothing(platform)
         platform.wait_for_new_prediction(60)
         floor = empty_play()

@@ -4,12 +4,15 @@ Where ``KUBECONFIG`` names a cluster and ``E2E_CLUSTER_VARIABLES`` a file of var
 ``build.yml`` (at least the registry), the contract runs there too.
 """
 
+import base64
 import functools
+import io
 import json
 import os
 import re
 import sys
-import time
+import tarfile
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.e2e.local_platform import TOPICS, LocalPlatform
+from tests.e2e.cluster_load import LOAD_POLICY, load_pod
+from tests.e2e.local_platform import TOPICS, LocalPlatform, save_model, wait_until
 
 __all__ = ["ClusterPlatform", "why_no_cluster"]
 
@@ -28,21 +32,15 @@ _ENDS = (
     "KAFKA_HEAP_OPTS='-Xmx96m -XX:TieredStopAtLevel=1' "
     "/opt/kafka/bin/kafka-get-offsets.sh --bootstrap-server localhost:9092"
 )
-# Asks a page as often as a busy user would, on a new connection each time; prints what failed.
-_LOAD = """
-import json, sys, time, urllib.request
-url, seconds, rate = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
-answered, failures, start = 0, [], time.monotonic()
-while time.monotonic() - start < seconds:
-    try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            answer.read()
-        answered += 1
-    except Exception as error:
-        failures.append(repr(error))
-    time.sleep(1 / rate)
-print(json.dumps({"answered": answered, "failures": failures}))
-"""
+_PRICES = (
+    "KAFKA_HEAP_OPTS='-Xmx96m -XX:TieredStopAtLevel=1' "
+    "/opt/kafka/bin/kafka-console-consumer.sh --bootstrap-server localhost:9092 "
+    "--topic bitcoin-prices --from-beginning --max-messages "
+)
+_UNPACK = (
+    "import base64, io, sys, tarfile; tarfile.open(fileobj=io.BytesIO("
+    "base64.b64decode(sys.argv[1]))).extractall('/data/models')"
+)
 
 
 def why_no_cluster() -> str:
@@ -138,12 +136,74 @@ class ClusterPlatform(LocalPlatform):
         assert before
 
     def require_back(self, mode: str, before: dict[Any, str], replicas: dict[str, int]) -> None:
-        """Assert that a startup brought back as much as there was; autoscalers may add to it."""
+        """Assert that a startup woke as many replicas as there were."""
         now, scaled = self.workloads(), self.autoscaled()
         assert now.keys() == replicas.keys(), (mode, before)
-        for name, count in now.items():
-            more = name.partition("/")[2] in scaled and count > replicas[name]
-            assert count == replicas[name] or more, f"{name} has {count} of {replicas[name]}"
+        for name, count in replicas.items():
+            short = name.partition("/")[2]
+            if short in scaled:  # they may have been given more or fewer since
+                assert any(f"from 0 to {count}" in line for line in self.scalings(short)), name
+            else:
+                assert now[name] == count, name
+
+    def widen(self) -> None:
+        """Have two replicas of web-app, as its autoscaler would when many look at it."""
+        path = self._scalers().patch_namespaced_horizontal_pod_autoscaler
+        path("web-app", self.namespace, {"spec": {"minReplicas": 2}})
+        wait_until(lambda: self.ready("web-app") == 2, 90, "a second web-app")
+
+    def ready(self, deployment: str) -> int:
+        """Return how many of a Deployment's pods are ready."""
+        found = self.objects("Deployment", "apps/v1")
+        status = next(d["status"] for d in found if d["metadata"]["name"] == deployment)
+        return int(status.get("readyReplicas") or 0)
+
+    def scalings(self, deployment: str) -> list[str]:
+        """Return what was said of a Deployment whenever its number of pods changed."""
+        return [
+            event["message"]
+            for event in self.objects("Event")
+            if event["reason"] == "ScalingReplicaSet"
+            and event["involvedObject"]["name"] == deployment
+        ]
+
+    def pod_of(self, service: str) -> str:
+        """Return the name of a pod of a service that runs."""
+        return next(
+            str(pod["metadata"]["name"])
+            for pod in self.objects("Pod")
+            if pod["metadata"]["labels"][_NAME] == service
+            and pod["status"].get("phase") == "Running"
+            and not pod["metadata"].get("deletionTimestamp")
+        )
+
+    def kill_pods(self, service: str, grace_s: int = 0) -> None:
+        """Delete all pods of a service."""
+        self._core().delete_collection_namespaced_pod(
+            self.namespace, label_selector=f"{_NAME}={service}", grace_period_seconds=grace_s
+        )
+
+    def put_model(self, version: str) -> None:
+        """Put a model of ours in service, on the volume of the forecaster."""
+        with tempfile.TemporaryDirectory() as folder:
+            save_model(Path(folder), version)
+            buffer = io.BytesIO()
+            with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+                archive.add(folder, ".", filter=_as_in_the_image)
+        content = base64.b64encode(buffer.getvalue()).decode()
+        self.execute(self.pod_of("bitcoin-forecast-app"), "python", "-c", _UNPACK, content)
+
+    def model_in_service(self) -> str:
+        """Return the version that the forecaster is to use; empty for none."""
+        pod = self.pod_of("bitcoin-forecast-app")
+        return self.execute(pod, "cat", "/data/models/simulated/current").strip()
+
+    def prices_since(self, sequence: int) -> list[int]:
+        """Return the sequences of the messages in the topic of prices, from ``sequence`` on."""
+        count = self.end_offsets()[TOPICS[0]]
+        lines = self.execute("kafka-0", "bash", "-c", f"{_PRICES}{count}").splitlines()
+        found = (int(json.loads(line)["sequence"]) for line in lines if line.startswith("{"))
+        return [each for each in found if each >= sequence]
 
     def execute(self, pod: str, *command: str) -> str:
         """Return what a command prints in a pod."""
@@ -193,51 +253,37 @@ class ClusterPlatform(LocalPlatform):
         }
 
     @contextmanager
-    def load_inside(self, url: str, seconds: float, rate: float = 50) -> Iterator[dict[str, Any]]:
+    def load_inside(self, url: str, rate: float = 50) -> Iterator[dict[str, Any]]:
         """Run load from a pod of the cluster; what is yielded gets its findings at the end."""
-        web = next(p for p in self.objects("Pod") if p["metadata"]["labels"][_NAME] == "web-app")
-        image = web["spec"]["containers"][0]["image"]
-        security = {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        }
-        pod = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": "load", "labels": {_NAME: "load"}},
-            "spec": {
-                "restartPolicy": "Never",
-                "automountServiceAccountToken": False,
-                "securityContext": web["spec"]["securityContext"],
-                "containers": [
-                    {
-                        "name": "load",
-                        "image": image,
-                        "command": ["python", "-c", _LOAD, url, str(seconds), str(rate)],
-                        "securityContext": security,
-                        "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
-                    }
-                ],
-            },
-        }
-        self._kubectl_pod(pod)
         found: dict[str, Any] = {}
+        policy = self._networks().create_namespaced_network_policy
+        policy(self.namespace, LOAD_POLICY)
+        web = next(p for p in self.objects("Pod") if p["metadata"]["labels"][_NAME] == "web-app")
+        self._core().create_namespaced_pod(self.namespace, load_pod(web, url, rate))
         try:
-            self._until(lambda: self._phase("load") == "Running", 60)
+            wait_until(lambda: self._phase("load") == "Running", 60, "the pod of the load")
             yield found
-            self._until(lambda: self._phase("load") == "Succeeded", seconds + 60)
+            self.execute("load", "sh", "-c", "kill -TERM 1")
+            wait_until(lambda: self._phase("load") == "Succeeded", 60, "the load's end")
             found.update(json.loads(self._log("load")))
         finally:
             self._core().delete_namespaced_pod("load", self.namespace, grace_period_seconds=0)
+            self._networks().delete_namespaced_network_policy("load", self.namespace)
 
     def _core(self) -> Any:
         from kubernetes import client
 
         return client.CoreV1Api(_api())
 
-    def _kubectl_pod(self, pod: dict[str, Any]) -> None:
-        self._core().create_namespaced_pod(self.namespace, pod)
+    def _scalers(self) -> Any:
+        from kubernetes import client
+
+        return client.AutoscalingV2Api(_api())
+
+    def _networks(self) -> Any:
+        from kubernetes import client
+
+        return client.NetworkingV1Api(_api())
 
     def _phase(self, name: str) -> str:
         return str(self._core().read_namespaced_pod(name, self.namespace).status.phase)
@@ -245,9 +291,8 @@ class ClusterPlatform(LocalPlatform):
     def _log(self, name: str) -> str:
         return str(self._core().read_namespaced_pod_log(name, self.namespace))
 
-    @staticmethod
-    def _until(condition: Any, limit_s: float) -> None:
-        end = time.monotonic() + limit_s
-        while not condition():
-            assert time.monotonic() < end, "the pod did not get there"
-            time.sleep(0.5)
+
+def _as_in_the_image(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Have a file that any user of the pod's group may replace."""
+    entry.uid, entry.gid, entry.mode = 10001, 0, entry.mode | 0o660
+    return entry

@@ -18,6 +18,9 @@ from typing import Any, TypeVar
 import httpx
 import psutil
 from kafka import KafkaConsumer, TopicPartition
+from tests.unit.bitcoin_forecast_app.test_registry import model
+
+from bitcoin_forecast_app.registry import Registry
 
 ROOT = Path(__file__).parents[2]
 TOPICS = ("bitcoin-prices", "bitcoin-predictions", "bitcoin-prices-dlq")
@@ -170,6 +173,10 @@ class LocalPlatform:
         assert predictions >= before.predictions
         after = self.end_offsets()
         assert all(after[topic] >= end for topic, end in before.end_offsets.items())
+        # Right after a start the page may not have heard of any.
+        wait_until(
+            lambda: self.health()["model_version"] == before.model_version, 20, "the same model"
+        )
 
     def last_sequence(self) -> int:
         """Return the sequence of the newest stored tick, in microseconds."""
@@ -184,6 +191,32 @@ class LocalPlatform:
         start, newest = time.monotonic(), self.last_predicted()
         wait_until(lambda: self.last_predicted() > newest, limit_s, "a new prediction")
         return time.monotonic() - start
+
+    def put_model(self, version: str) -> None:
+        """Put a model of ours in service, as a training run does."""
+        save_model(self.directory / "data" / "models", version)
+
+    def model_in_service(self) -> str:
+        """Return the version that the forecaster is to use; empty for none."""
+        return Registry(self.directory / "data" / "models", "simulated").current
+
+    def prices_since(self, sequence: int) -> list[int]:
+        """Return the sequences of the messages in the topic of prices, from ``sequence`` on."""
+        bootstrap = f"127.0.0.1:{self.ports['kafka_port']}"
+        found = []
+        with closing(KafkaConsumer(bootstrap_servers=bootstrap)) as consumer:
+            numbers = consumer.partitions_for_topic(TOPICS[0]) or ()
+            partitions = [TopicPartition(TOPICS[0], number) for number in numbers]
+            consumer.assign(partitions)
+            consumer.seek_to_beginning(*partitions)
+            ends = consumer.end_offsets(partitions)
+            while any(consumer.position(each) < ends[each] for each in partitions):
+                for records in consumer.poll(timeout_ms=500).values():
+                    found += [int(json.loads(record.value)["sequence"]) for record in records]
+        return [each for each in found if each >= sequence]
+
+    def widen(self) -> None:
+        """Have more than one of something, where the target knows how."""
 
     def processes(self) -> dict[int, psutil.Process]:
         """Return the instance's processes by pid, the supervisor included."""
@@ -253,6 +286,14 @@ def wait_until(condition: Callable[[], Answer], limit_s: float, what: str) -> An
             last = answer
         time.sleep(0.1)
     raise AssertionError(f"{what} did not come within {limit_s} s; last seen: {last!r}")
+
+
+def save_model(directory: Path, version: str) -> None:
+    """Write a model that was promoted, and put it in service."""
+    registry = Registry(directory, "simulated")
+    reason = {"version": version, "promoted": True, "reason": "promoted: a test"}
+    registry.save(model(version), reason)
+    registry.switch(version)
 
 
 def copy_checkout(destination: Path) -> Path:
