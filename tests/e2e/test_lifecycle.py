@@ -368,7 +368,9 @@ def test_what_is_shut_down_comes_back_whole(live: LocalPlatform, mode: str) -> N
     live.require_shut(mode, processes)
     again = live.succeed("shutdown.yml", mode=mode)
     assert again.changed == 0, again.output
-    live.succeed("startup.yml")
+    with live.most_replicas() as most:
+        live.succeed("startup.yml")
+    assert not most or all(most[name] >= count for name, count in replicas.items()), most
     live.require_back(mode, processes, replicas)
     live.wait_for_new_prediction()
     live.require_kept(before)
