@@ -92,6 +92,27 @@ def _container_fault(container: Mapping[str, Any], seconds: float, most: int) ->
     return ""
 
 
+def pod_words(pod: Mapping[str, Any]) -> str:
+    """Return what a pod that is waited for does: its phase, and what holds up its containers."""
+    status = pod.get("status") or {}
+    waiting = [
+        f"{each['name']} {held_up(each)}"
+        for kind in ("initContainerStatuses", "containerStatuses")
+        for each in status.get(kind) or []
+        if held_up(each)
+    ]
+    return "; ".join([str(status.get("phase", "Pending")), *waiting])
+
+
+def held_up(container: Mapping[str, Any]) -> str:
+    """Return why a container is not ready; empty when it is, or has done its work."""
+    state = container.get("state") or {}
+    if container.get("ready") or "terminated" in state:
+        return ""
+    waiting = state.get("waiting")
+    return f"waits: {waiting.get('reason', '?')}" if waiting else "runs and is not ready"
+
+
 def newest_pods(
     pods: Iterable[Mapping[str, Any]], labels: Mapping[str, str]
 ) -> list[Mapping[str, Any]]:

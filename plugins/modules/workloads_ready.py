@@ -15,6 +15,7 @@ from ansible.module_utils.workload_state import (
     newest_pods,
     not_rolled_out,
     pod_fault,
+    pod_words,
     refused,
 )
 
@@ -167,7 +168,8 @@ def newest_story(
         if name in found:
             labels = found[name]["spec"]["template"]["metadata"]["labels"]
             for pod in newest_pods(pods, labels)[:1]:
-                lines += cluster.story(pod["metadata"]["name"])
+                pod_name = pod["metadata"]["name"]
+                lines += [f"{name}: pod {pod_name}: {pod_words(pod)}", *cluster.story(pod_name)]
     return lines
 
 

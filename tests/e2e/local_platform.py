@@ -200,23 +200,12 @@ class LocalPlatform:
         """Return the version that the forecaster is to use; empty for none."""
         return Registry(self.directory / "data" / "models", "simulated").current
 
-    def prices_since(self, sequence: int) -> list[int]:
-        """Return the sequences of the messages in the topic of prices, from ``sequence`` on."""
-        bootstrap = f"127.0.0.1:{self.ports['kafka_port']}"
-        found = []
-        with closing(KafkaConsumer(bootstrap_servers=bootstrap)) as consumer:
-            numbers = consumer.partitions_for_topic(TOPICS[0]) or ()
-            partitions = [TopicPartition(TOPICS[0], number) for number in numbers]
-            consumer.assign(partitions)
-            consumer.seek_to_beginning(*partitions)
-            ends = consumer.end_offsets(partitions)
-            while any(consumer.position(each) < ends[each] for each in partitions):
-                for records in consumer.poll(timeout_ms=500).values():
-                    found += [int(json.loads(record.value)["sequence"]) for record in records]
-        return [each for each in found if each >= sequence]
-
     def widen(self) -> None:
         """Have more than one of something, where the target knows how."""
+
+    def remembered(self) -> dict[str, int]:
+        """Return how many of what sleeps there were, where the target keeps a record of it."""
+        return {}
 
     @contextmanager
     def most_replicas(self) -> Iterator[dict[str, int]]:

@@ -3,7 +3,13 @@
 from typing import Any
 
 import pytest
-from plugins.module_utils.workload_state import newest_pods, not_rolled_out, pod_fault, refused
+from plugins.module_utils.workload_state import (
+    newest_pods,
+    not_rolled_out,
+    pod_fault,
+    pod_words,
+    refused,
+)
 
 
 def deployment(**status: Any) -> dict[str, Any]:
@@ -75,3 +81,19 @@ def test_pods_that_are_going_are_not_asked() -> None:
     pods = [named("old", "1"), named("new", "2"), named("gone", "3", deletionTimestamp="4")]
     assert [p["metadata"]["name"] for p in newest_pods(pods, {"app": "a"})] == ["new", "old"]
     assert newest_pods(pods, {"app": "b"}) == []
+
+
+def test_what_a_pod_does_is_said_in_words() -> None:
+    asleep = {"name": "web-app", "ready": False, "state": {"running": {}}}
+    pulled = {"name": "web-app", "ready": False, "state": {"waiting": {"reason": "Pulling"}}}
+    done = {"name": "schema", "ready": False, "state": {"terminated": {"exitCode": 0}}}
+    serves = {"name": "web-app", "ready": True, "state": {"running": {}}}
+
+    def words(phase: str, *containers: dict[str, Any], first: dict[str, Any] = done) -> str:
+        status = {"phase": phase, "initContainerStatuses": [first]}
+        return pod_words({"status": {**status, "containerStatuses": list(containers)}})
+
+    assert words("Running", asleep) == "Running; web-app runs and is not ready"
+    assert words("Pending", pulled) == "Pending; web-app waits: Pulling"
+    assert words("Running", serves) == "Running"
+    assert pod_words({}) == "Pending"
