@@ -15,7 +15,7 @@ function typeOf(schema) {
 
 /** @param {any} schema */
 function limits(schema) {
-  const parts = [];
+  const parts = schema.description ? [schema.description] : [];
   if (schema.minimum !== undefined) parts.push(`at least ${schema.minimum}`);
   if (schema.maximum !== undefined) parts.push(`at most ${schema.maximum}`);
   if (schema.maxLength !== undefined) parts.push(`at most ${schema.maxLength} characters`);
@@ -51,7 +51,7 @@ function section(path, operation) {
     input.setAttribute("aria-label", each.name);
     return [make("code", each.name), typeOf(each.schema), limits(each.schema), input];
   });
-  if (fields.length) form.append(table(["Parameter", "Type", "Limits", "Try"], fields));
+  if (fields.length) form.append(table(["Parameter", "Type", "What it takes", "Try"], fields));
   const [type, content] = Object.entries(operation.responses["200"].content)[0] ?? ["", {}];
   form.append(make("p", `Answers ${type}: ${typeOf(/** @type {any} */ (content).schema)}`, "quiet"));
   const output = make("pre");

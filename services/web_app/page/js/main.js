@@ -332,7 +332,7 @@ class Page {
     if (serving) entries.push(...this.#card(serving, when(serving)));
     else entries.push(["Trained model", newest ? "none has earned its place" : "none yet"]);
     if (newest && newest.version !== serving?.version) {
-      entries.push(["Newest training", when(newest)], ["Decision", newest.reason ?? "–"]);
+      entries.push(["Newest training", newest.version], ...this.#card(newest, when(newest)));
     }
     showList(byId("model"), entries);
   }
