@@ -12,6 +12,7 @@ from web_app.live.event import KINDS, Event, Kind, Position
 __all__ = ["QUEUE_LENGTH", "Hub", "Subscription"]
 
 _EVENTS_PER_S = 2  # of one kind, at most: 1 Hz and what arrives late
+_AHEAD = 1_000  # offsets that another process may have read before us; beyond, Kafka lost some
 QUEUE_LENGTH = 256  # about two minutes; a client further behind starts anew
 
 
@@ -212,6 +213,8 @@ class Hub:
         for kind, stream in state.streams.items():
             if stream.first_offset is None or seen[kind] + 1 < stream.first_offset:
                 return "the event id is older than what is kept in memory"
+            if seen[kind] > stream.newest + _AHEAD:
+                return "the event id is of events that are lost"
         return None
 
     def _newest(self, state: _Symbol) -> Position:

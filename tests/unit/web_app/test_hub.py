@@ -80,7 +80,9 @@ def test_a_slot_that_is_behind_sends_only_what_the_client_has_not_had() -> None:
     assert {event.offset for event in drain(client)} == {4, 5}
 
 
-@pytest.mark.parametrize("last_id", ["nonsense", "ffffffff-5-5", f"{EPOCH}-1-1"])
+@pytest.mark.parametrize(
+    "last_id", ["nonsense", "ffffffff-5-5", f"{EPOCH}-1-1", f"{EPOCH}-9-999999"]
+)
 def test_an_id_that_cannot_be_resumed_is_a_reset(last_id: str) -> None:
     hub = make_hub(history_s=2)
     for event in make_events(10):
