@@ -1,6 +1,7 @@
 """The running collector: joins its group, collects its share, hands it over."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, suppress
@@ -116,6 +117,8 @@ class Collector:
         ended = asyncio.Event()
         retiring = asyncio.create_task(self._retire(ended))
         _log.info("started", spool=self._lease.directory, left=self._spool.pending)
+        gc.collect()
+        gc.freeze()  # what is there by now stays: no pause to look through it when a poll is due
         await self._schedule.run(last, ended)
         deadline = await retiring
         await self._schedule.drain(min(_LAST_POLLS_S, deadline.remaining()))

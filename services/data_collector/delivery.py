@@ -1,68 +1,31 @@
 """From the spools to Kafka, in order, in a thread of its own."""
 
 import threading
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import lru_cache
-from itertools import takewhile
-from typing import Any, NamedTuple
+from typing import Any
 
 from kafka.errors import KafkaError
-from kafka.future import Future
 
 from common.clock import Clock
-from common.errors import InvalidMessageError
-from common.kafka import partition_of
 from common.lifecycle import Deadline
 from common.log import get_logger
-from common.wire import Tick, decode
 from data_collector import metrics
 from data_collector.rejection import REJECTED, dead_letter
-from data_collector.spool import Kind, Position, Record, Spool
+from data_collector.saved import SavedLog
+from data_collector.spool import Kind, Spool
+from data_collector.window import Sent, Source, Topics, Window
 
 __all__ = ["Delivery", "Topics"]
 
-_WINDOW = 2_000  # records sent and not yet acknowledged
 _SINGLY = 500  # records sent one by one after a rejection: more than a batch holds
 _WAIT_S = 0.2
 _ACK_S = 0.02  # at most this late an acknowledgement in the middle of the window is seen
 _SETTLE_S = 30.0
 _SLOW_S = 5.0  # without an acknowledgement: Kafka is away
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.0
-_LINES = 20  # log lines for each group of acknowledgements; beyond, one for all
 
-_partition_of = lru_cache(maxsize=1024)(partition_of)
 _log = get_logger(__name__)
-
-
-class Topics(NamedTuple):
-    """Where each kind of record goes."""
-
-    ticks: str
-    dead_letters: str
-
-    def of(self, kind: Kind) -> str:
-        """Return the topic of ``kind``."""
-        return self.ticks if kind is Kind.TICK else self.dead_letters
-
-
-@dataclass
-class _Source:
-    """A spool and how far it was sent; ``on_empty`` is told once, then it is forgotten."""
-
-    spool: Spool
-    sent: Position
-    on_empty: Callable[[], None] | None = None
-
-
-class _Sent(NamedTuple):
-    source: _Source
-    record: Record
-    future: Any  # kafka's FutureRecordMetadata, which has no types
-    at: float
-    alone: bool  # in no batch with others
 
 
 class Delivery:
@@ -86,7 +49,7 @@ class Delivery:
         self._on_fatal = on_fatal
         self._topics = topics
         self._clock = clock
-        self._sources: tuple[_Source, ...] = ()
+        self._sources: tuple[Source, ...] = ()
         self._changing = threading.Lock()
         self._singly = 0
         self._wake = threading.Event()
@@ -97,7 +60,7 @@ class Delivery:
         self._away = False
         self.connected = False
         self.last_error = "not yet connected"
-        self.last_offset: int | None = None
+        self._saved = SavedLog(topics, clock)
         self.beat_at = clock.monotonic()
 
     def start(self) -> None:
@@ -110,10 +73,15 @@ class Delivery:
         One with ``on_empty`` goes before the others; it is forgotten when it is empty, and
         ``on_empty`` is called from this thread, which closes it.
         """
-        source = _Source(spool, spool.cursor, on_empty)
+        source = Source(spool, spool.cursor, on_empty)
         with self._changing:
             self._sources = (source, *self._sources) if on_empty else (*self._sources, source)
         self.wake()
+
+    @property
+    def last_offset(self) -> int | None:
+        """Return the offset of the newest tick that was acknowledged."""
+        return self._saved.last_offset
 
     @property
     def pending(self) -> int:
@@ -158,7 +126,7 @@ class Delivery:
 
     def _deliver(self, producer: Any) -> bool:
         """Deliver until the stop or a failure; return whether anything was acknowledged."""
-        window: deque[_Sent] = deque()
+        window = Window(producer, self._topics, self._clock, self.wake)
         delivered = False
         for source in self._sources:
             source.sent = source.spool.cursor
@@ -171,7 +139,9 @@ class Delivery:
                 self.beat_at = self._clock.monotonic()
                 self._wake.clear()
                 self._forget_empty()
-                self._send_more(producer, window)
+                more = [source for source in self._sources if source.has_more]
+                if more:
+                    window.send(more, singly=self._singly > 0)
                 delivered = self._settle(window) or delivered
                 self._note_progress(window)
                 if not self._can_go_on(window):
@@ -184,88 +154,48 @@ class Delivery:
             self._close(producer, window)
         return delivered
 
-    def _close(self, producer: Any, window: deque[_Sent]) -> None:
+    def _close(self, producer: Any, window: Window) -> None:
         """Close; a producer that might still send must not live beside its successor."""
         patience = Deadline(self._clock, _SETTLE_S)
-        while any(not sent.future.is_done for sent in window) and not self._stop.is_set():
+        while not window.is_settled and not self._stop.is_set():
             if patience.remaining() <= 0:
                 _log.critical("the Kafka producer does not let go of its records, stopping")
                 self._on_fatal()
                 return
             self._stop.wait(_WAIT_S)
         # What the old one has delivered nevertheless need not be sent again.
-        self._acknowledge(list(takewhile(lambda sent: sent.future.succeeded(), window)))
+        self._acknowledge(window.take_answered())
         with suppress(KafkaError):
             producer.close(timeout=min(1.0, self._deadline.remaining()) if window else 1.0)
 
-    def _finished(self, window: deque[_Sent]) -> bool:
+    def _finished(self, window: Window) -> bool:
         if not self._stop.is_set():
             return False
         if not window and self.pending == 0:
             return True
         return self._away or self._deadline.remaining() <= 0  # the spool keeps the rest
 
-    def _can_go_on(self, window: deque[_Sent]) -> bool:
+    def _can_go_on(self, window: Window) -> bool:
         """Return whether there is work that needs no waiting."""
-        if window and window[0].future.is_done:
-            return True
-        has_more = any(source.sent < source.spool.end for source in self._sources)
-        return has_more and len(window) < self._room
+        has_room = window.room(singly=self._singly > 0) > 0
+        return window.has_answer or (has_room and any(source.has_more for source in self._sources))
 
-    @property
-    def _room(self) -> int:
-        return 1 if self._singly else _WINDOW
-
-    def _send_more(self, producer: Any, window: deque[_Sent]) -> None:
-        more = [source for source in self._sources if source.sent < source.spool.end]
-        if not more or len(window) >= self._room:
-            return
-        counts = {topic: len(producer.partitions_for(topic)) for topic in self._topics}
-        for source in more:
-            for record in source.spool.read(source.sent, self._room - len(window)):
-                window.append(self._send(producer, source, record, counts))
-                source.sent = record.end
-        if window:
-            window[-1].future.add_both(self._on_answer)
-
-    def _send(
-        self, producer: Any, source: _Source, record: Record, counts: Mapping[str, int]
-    ) -> _Sent:
-        kind, key, value = record.entry
-        topic, now = self._topics.of(kind), self._clock.monotonic()
-        # The client would compute the partition anew for each record.
-        partition = _partition_of(key, counts[topic])
-        try:
-            future = producer.send(topic, value, key, partition=partition)
-        except REJECTED as error:  # by the client itself, before it was put into a batch
-            return _Sent(source, record, Future().failure(error), now, alone=True)
-        return _Sent(source, record, future, now, alone=self._singly > 0)
-
-    def _on_answer(self, _result: object) -> None:
-        self._wake.set()
-
-    def _settle(self, window: deque[_Sent]) -> bool:
+    def _settle(self, window: Window) -> bool:
         """Take what is acknowledged off the window; raises `KafkaError` where one failed."""
-        done: list[_Sent] = []
-        failed: _Sent | None = None
-        while window and window[0].future.is_done and failed is None:
-            if window[0].future.succeeded():
-                done.append(window.popleft())
-            else:
-                failed = window[0]  # stays: nothing behind it may be acknowledged
+        done = window.take_answered()
         self._acknowledge(done)
-        if failed is not None:
-            self._give_up(failed)
+        if window.failed:
+            self._give_up(window.failed)
         return bool(done)
 
-    def _acknowledge(self, done: Sequence[_Sent]) -> None:
+    def _acknowledge(self, done: Sequence[Sent]) -> None:
         if not done:
             return
         self._singly = max(0, self._singly - len(done))
         metrics.DELIVERY_LATENCY.observe(self._clock.monotonic() - done[0].at)
         for source in {id(sent.source): sent.source for sent in done}.values():
             source.spool.acknowledge([s.record.end for s in done if s.source is source])
-        self._report(done)
+        self._saved.tell(done)
 
     def _forget_empty(self) -> None:
         for source in self._sources:
@@ -274,7 +204,7 @@ class Delivery:
                     self._sources = tuple(s for s in self._sources if s is not source)
                 source.on_empty()
 
-    def _give_up(self, failed: _Sent) -> None:
+    def _give_up(self, failed: Sent) -> None:
         """Raise for a new producer, as an idempotent one is of no use after a failure.
 
         A batch fails as a whole: only a record that was sent alone is known to be the culprit.
@@ -286,7 +216,7 @@ class Delivery:
             self._singly = _SINGLY
         raise error
 
-    def _set_aside(self, failed: _Sent, error: KafkaError) -> None:
+    def _set_aside(self, failed: Sent, error: KafkaError) -> None:
         """Replace a rejected record by a dead letter; raises `OSError` where the disk is full."""
         entry = failed.record.entry
         _log.error("Kafka rejects a record for good", kind=entry.kind.name, why=str(error))
@@ -296,9 +226,9 @@ class Delivery:
             self._sources[-1].spool.append(letter)
         failed.source.spool.acknowledge([failed.record.end])
 
-    def _note_progress(self, window: deque[_Sent]) -> None:
+    def _note_progress(self, window: Window) -> None:
         """Tell once when Kafka goes away, and once when it is back."""
-        self._oldest_sent = window[0].at if window else None
+        self._oldest_sent = window.oldest_at
         if self._away == self.reachable:
             self._away = not self.reachable
             if self._away:
@@ -307,30 +237,6 @@ class Delivery:
             else:
                 self.last_error = ""
                 _log.info("Kafka takes records again")
-
-    def _report(self, done: Sequence[_Sent]) -> None:
-        ticks = [sent for sent in done if sent.record.entry.kind is Kind.TICK]
-        metrics.DELIVERED.labels(self._topics.ticks).inc(len(ticks))
-        metrics.DELIVERED.labels(self._topics.dead_letters).inc(len(done) - len(ticks))
-        for sent in ticks if len(ticks) <= _LINES else ticks[-1:]:
-            self.last_offset = sent.future.value.offset
-            self._log_saved(sent.record, sent.future.value, len(ticks))
-
-    def _log_saved(self, record: Record, meta: Any, count: int) -> None:
-        try:
-            tick = decode(record.entry.value, Tick)
-        except InvalidMessageError:
-            return  # left by a newer version: delivered as it is
-        more = {"of": count} if count > _LINES else {}
-        _log.info(
-            f"Saved data to kafka://{meta.topic}: "
-            f"timestamp={tick.event_time.isoformat()}, close={tick.price}",
-            symbol=tick.symbol,
-            venue=tick.venue,
-            partition=meta.partition,
-            offset=meta.offset,
-            **more,
-        )
 
     def _note_failure(self, error: Exception) -> None:
         text = f"{type(error).__name__}: {error}"

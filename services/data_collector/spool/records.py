@@ -19,6 +19,9 @@ class Kind(IntEnum):
     DEAD_LETTER = 1
 
 
+_KINDS = {int(kind): kind for kind in Kind}
+
+
 class Entry(NamedTuple):
     """One message to be delivered; ``key`` is at most 255 bytes."""
 
@@ -54,7 +57,7 @@ def scan(data: bytes) -> Iterator[tuple[int, Entry]]:
 
 
 def _parse(body: bytes) -> Entry | None:
-    kind, key_length = body[0], body[1]
-    if kind not in tuple(Kind) or 2 + key_length > len(body):
+    kind, end = _KINDS.get(body[0]), 2 + body[1]
+    if kind is None or end > len(body):
         return None
-    return Entry(Kind(kind), body[2 : 2 + key_length], body[2 + key_length :])
+    return Entry(kind, body[2:end], body[end:])
