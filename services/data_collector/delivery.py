@@ -139,12 +139,12 @@ class Delivery:
                 self.beat_at = self._clock.monotonic()
                 self._wake.clear()
                 self._forget_empty()
-                more = [source for source in self._sources if source.has_more]
-                if more:
-                    window.send(more, singly=self._singly > 0)
+                window.singly = self._singly > 0
+                if window.would_send(self._sources):
+                    window.send(self._sources)
                 delivered = self._settle(window) or delivered
                 self._note_progress(window)
-                if not self._can_go_on(window):
+                if not (window.has_answer or window.would_send(self._sources)):
                     self._wake.wait(_WAIT_S if not window else _ACK_S)
         except Exception as error:  # noqa: BLE001 - whatever a producer dies of, a new one follows
             self._note_failure(error)
@@ -174,11 +174,6 @@ class Delivery:
         if not window and self.pending == 0:
             return True
         return self._away or self._deadline.remaining() <= 0  # the spool keeps the rest
-
-    def _can_go_on(self, window: Window) -> bool:
-        """Return whether there is work that needs no waiting."""
-        has_room = window.room(singly=self._singly > 0) > 0
-        return window.has_answer or (has_room and any(source.has_more for source in self._sources))
 
     def _settle(self, window: Window) -> bool:
         """Take what is acknowledged off the window; raises `KafkaError` where one failed."""

@@ -97,7 +97,6 @@ class Desk:
             if self._waiting:  # else somebody else's flush has written it
                 loop = asyncio.get_running_loop()
                 await loop.run_in_executor(self._writer, self._write_waiting)
-                self._on_record()
 
     async def close(self) -> None:
         """Write what waits; what the disk refuses even now is lost, loudly."""
@@ -152,6 +151,8 @@ class Desk:
             if self.last_error:
                 _log.info("the disk takes records again")
             self.last_error = ""
+        self._on_record()  # Kafka need not wait for the disk
+        self._spool.sync_if_due()
 
     def _bound_memory(self) -> None:
         dropped = len(self._waiting) - _MEMORY

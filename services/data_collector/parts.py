@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -10,8 +11,11 @@ from common.kafka import make_consumer, make_producer
 from common.log import get_logger
 from data_collector import metrics
 from data_collector.breaker import Breaker
+from data_collector.claims import Claims
+from data_collector.desk import Desk
+from data_collector.exchanges import Exchange, VenueClient
 from data_collector.membership import GROUP_OPTIONS, SharingAssignor
-from data_collector.poller import Exchange, VenueClient
+from data_collector.poller import Poller, Times
 from data_collector.rest import RestVenue, make_client
 from data_collector.settings import CollectorSettings
 from data_collector.spool import Lease, Spool, SpoolOptions
@@ -20,7 +24,14 @@ from data_collector.validation import Limits
 from data_collector.venues import ADAPTERS
 from data_collector.venues.streams import STREAMS
 
-__all__ = ["join_group", "limits_of", "open_exchanges", "open_spool", "producer_of"]
+__all__ = [
+    "join_group",
+    "limits_of",
+    "make_poller",
+    "open_exchanges",
+    "open_spool",
+    "producer_of",
+]
 
 _log = get_logger(__name__)
 _FOREVER_MS = 24 * 3600 * 1000
@@ -69,6 +80,27 @@ def _open_stream(
 async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+def make_poller(
+    settings: CollectorSettings,
+    exchanges: Sequence[Exchange],
+    claims: Claims,
+    desk: Desk,
+    clock: Clock,
+) -> Poller:
+    """Return what asks ``exchanges`` for what is claimed, and hands it to ``desk``."""
+    retry_until_s = 0.7 * settings.poll_interval_s  # the answer still belongs to this second
+    return Poller(
+        exchanges,
+        lambda: claims.owned,
+        lambda: claims.lingering,
+        Times(settings.request_timeout_s, settings.poll_deadline_s, retry_until_s),
+        clock,
+        desk.accept,
+        desk.reject,
+        desk.flush,
+    )
 
 
 def producer_of(settings: CollectorSettings) -> Any:

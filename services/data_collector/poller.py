@@ -4,25 +4,17 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from common.clock import Clock
 from common.log import get_logger
 from common.wire import Venue
 from data_collector import metrics
-from data_collector.breaker import Breaker
-from data_collector.errors import (
-    AnswerError,
-    BackOffError,
-    RefusedForGoodError,
-    RetryError,
-    UnsupportedSymbolError,
-    VenueError,
-)
-from data_collector.rest import Outcome
+from data_collector.errors import AnswerError, UnsupportedSymbolError, VenueError
+from data_collector.exchanges import Exchange, Exchanges
 from data_collector.venues import Observation
 
-__all__ = ["Exchange", "Poller", "Times", "VenueClient"]
+__all__ = ["Poller", "Times"]
 
 _ROUNDS = 4  # of all venues, within one poll
 _FIRST_PAUSE_S = 0.1
@@ -31,35 +23,6 @@ _LATE_S = 0.3  # after the new owner of a symbol has asked, so that its full ans
 _OVERTAKEN = ("duplicate", "out_of_order")
 
 _log = get_logger(__name__)
-
-
-class VenueClient(Protocol):
-    """A venue over REST or a stream."""
-
-    name: Venue
-
-    async def observe(
-        self, symbols: Sequence[str], timeout_s: float, *, lean: bool = False
-    ) -> Mapping[str, Outcome]:
-        """Return for each of ``symbols`` what the venue says, or why it says nothing.
-
-        ``lean``: ask for no more than is needed, as others may ask at the same time.
-        """
-        ...
-
-    async def warm(self, timeout_s: float) -> None:
-        """Open a connection; raises `VenueError`."""
-        ...
-
-
-@dataclass
-class Exchange:
-    """A venue with its breaker and what is known of it."""
-
-    client: VenueClient
-    breaker: Breaker
-    unsupported: frozenset[str] = frozenset()
-    answered_at: float | None = None  # monotonic
 
 
 @dataclass(frozen=True)
@@ -106,7 +69,7 @@ class Poller:
         reject: Reject,
         flush: Flush,
     ) -> None:
-        self._exchanges = tuple(exchanges)
+        self._exchanges = Exchanges(exchanges, times.request_s, clock)
         self._symbols = symbols
         self._lingering = lingering
         self._times = times
@@ -115,14 +78,13 @@ class Poller:
         self._reject = reject
         self._flush = flush
         self._rng = random.Random()  # noqa: S311 - jitter
-        self._probes: set[asyncio.Task[None]] = set()
         self._used: dict[str, str] = {}
         self._begun: dict[str, int] = {}
 
     @property
     def answered_at(self) -> float | None:
         """Return the monotonic time of the newest good answer of any venue."""
-        return max((e.answered_at for e in self._exchanges if e.answered_at), default=None)
+        return self._exchanges.answered_at
 
     def note(self, collected: Mapping[str, int]) -> None:
         """Learn which sequence of each symbol was collected before, here or elsewhere."""
@@ -187,7 +149,7 @@ class Poller:
     async def _ask_in_order(self, symbols: Collection[str], question: Question) -> set[str]:
         """Ask one venue after the other; return the symbols that have their tick."""
         missing = set(symbols)
-        candidates = self._candidates()
+        candidates = self._exchanges.candidates(self._symbols())
         for position, exchange in enumerate(candidates):
             asked = sorted(missing - exchange.unsupported)
             left = question.deadline - self._clock.monotonic()
@@ -198,37 +160,14 @@ class Poller:
         return set(symbols) - missing
 
     async def close(self) -> None:
-        """End the probes that are under way."""
-        for probe in self._probes:
-            probe.cancel()
-        await asyncio.gather(*self._probes, return_exceptions=True)
-
-    def _candidates(self) -> list[Exchange]:
-        """Return whom to ask, in order; let others that are due be probed beside them."""
-        closed = [e for e in self._exchanges if e.breaker.state == "closed"]
-        due = [e for e in self._exchanges if e.breaker.probe_is_due]
-        for exchange in due if closed else ():
-            exchange.breaker.begin_probe()
-            probe = asyncio.create_task(self._probe(exchange))
-            self._probes.add(probe)
-            probe.add_done_callback(self._probes.discard)
-        return closed or due
-
-    async def _probe(self, exchange: Exchange) -> None:
-        """Ask as a poll would, and judge the venue by it; the answers are not used."""
-        asked = [s for s in self._symbols() if s not in exchange.unsupported]
-        outcomes: Mapping[str, Outcome] = {"": RetryError("probe failed")}
-        try:
-            outcomes = await exchange.client.observe(asked, self._times.request_s)
-        finally:
-            errors = [each for each in outcomes.values() if isinstance(each, VenueError)]
-            self._judge(exchange, errors, len(outcomes) - len(errors))
+        """End what is under way beside the polls."""
+        await self._exchanges.close()
 
     async def _ask(
         self, exchange: Exchange, symbols: Sequence[str], question: Question, limit_s: float
     ) -> set[str]:
         """Return the symbols for which ``exchange`` gave a tick that was accepted."""
-        venue = exchange.client.name
+        venue = exchange.name
         if exchange.breaker.state == "open":
             exchange.breaker.begin_probe()
         outcomes = await exchange.client.observe(symbols, limit_s, lean=question.lean)
@@ -254,22 +193,13 @@ class Poller:
             except VenueError as error:
                 errors.append(error)
         await self._flush()
-        self._judge(exchange, errors, len(accepted))
+        exchange.judge(errors, len(accepted), self._clock.monotonic())
         return accepted
-
-    def _judge(self, exchange: Exchange, errors: Sequence[VenueError], good: int) -> None:
-        """Blame the venue where nothing was good, or where it asks to be left alone."""
-        grave = [e for e in errors if isinstance(e, BackOffError | RefusedForGoodError)]
-        if grave or (errors and not good):
-            exchange.breaker.failed((grave or errors)[0])
-        else:
-            exchange.answered_at = self._clock.monotonic()
-            exchange.breaker.succeeded()
 
     def _note_source(self, symbol: str, venue: Venue) -> None:
         before = self._used.get(symbol)
         if before != venue:
-            preferred = venue == self._exchanges[0].client.name
+            preferred = venue == self._exchanges.preferred.name
             _log.info(
                 "collecting from", symbol=symbol, venue=venue, before=before, preferred=preferred
             )
@@ -279,15 +209,4 @@ class Poller:
 
     def describe(self) -> dict[str, object]:
         """Return for people which venue serves each symbol, and each venue's state."""
-        now = self._clock.monotonic()
-        return {
-            "sources": dict(self._used),
-            "exchanges": {
-                e.client.name: {
-                    **e.breaker.describe(),
-                    "unsupported": sorted(e.unsupported),
-                    "answered_s_ago": None if e.answered_at is None else now - e.answered_at,
-                }
-                for e in self._exchanges
-            },
-        }
+        return {"sources": dict(self._used), "exchanges": self._exchanges.describe()}

@@ -17,6 +17,10 @@ from data_collector.spool import Kind, Position, Record, Spool
 __all__ = ["Sent", "Source", "Topics", "Window"]
 
 _SIZE = 2_000  # records sent and not yet acknowledged
+# Each request costs the client as much as dozens of records, so what comes while others are on
+# their way waits for them, unless it is so much, or has waited for so long.
+_MUCH = 1 << 16  # bytes
+_PATIENCE_S = 0.02
 
 _partition_of = lru_cache(maxsize=1024)(partition_of)
 
@@ -40,10 +44,11 @@ class Source:
     sent: Position
     on_empty: Callable[[], None] | None = None
 
-    @property
-    def has_more(self) -> bool:
-        """Return whether there is something that was not sent."""
-        return self.sent < self.spool.end
+    def has_more(self, than: int = 0) -> bool:
+        """Return whether more than so many bytes were not sent."""
+        end = self.spool.end
+        ahead = end.offset - self.sent.offset
+        return ahead > than if end.segment == self.sent.segment else end > self.sent
 
 
 class Sent(NamedTuple):
@@ -67,6 +72,8 @@ class Window:
         self._clock = clock
         self._on_answer = on_answer
         self._sent: deque[Sent] = deque()
+        self._sent_at = clock.monotonic()
+        self.singly = False  # send one at a time
 
     def __len__(self) -> int:
         return len(self._sent)
@@ -86,21 +93,27 @@ class Window:
         """Return whether the producer has nothing left that it might still send."""
         return all(sent.future.is_done for sent in self._sent)
 
-    def room(self, *, singly: bool) -> int:
-        """Return how many records may be sent; one at a time if ``singly``."""
-        return max(0, (1 if singly else _SIZE) - len(self._sent))
+    def would_send(self, sources: Iterable[Source]) -> bool:
+        """Return whether `send` should be called: there is something, and it is time for it."""
+        if not self._sent:
+            return any(source.has_more() for source in sources)
+        if self.singly or len(self._sent) > _SIZE // 2:
+            return False
+        if self._clock.monotonic() - self._sent_at >= _PATIENCE_S:
+            return any(source.has_more() for source in sources)
+        return any(source.has_more(_MUCH) for source in sources)
 
-    def send(self, sources: Iterable[Source], *, singly: bool) -> None:
+    def send(self, sources: Iterable[Source]) -> None:
         """Send what there is and what there is room for."""
-        if not self.room(singly=singly):
-            return
         before = len(self._sent)
         counts = {topic: len(self._producer.partitions_for(topic)) for topic in self._topics}
+        most = 1 if self.singly else _SIZE
         for source in sources:
-            for record in source.spool.read(source.sent, self.room(singly=singly)):
-                self._sent.append(self._send(source, record, counts, alone=singly))
+            for record in source.spool.read(source.sent, max(0, most - len(self._sent))):
+                self._sent.append(self._send(source, record, counts))
                 source.sent = record.end
         if len(self._sent) > before:
+            self._sent_at = self._clock.monotonic()
             self._sent[-1].future.add_both(lambda _result: self._on_answer())
 
     def take_answered(self) -> list[Sent]:
@@ -116,9 +129,7 @@ class Window:
         oldest = self._sent[0] if self._sent else None
         return oldest if oldest and oldest.future.failed() else None
 
-    def _send(
-        self, source: Source, record: Record, counts: Mapping[str, int], *, alone: bool
-    ) -> Sent:
+    def _send(self, source: Source, record: Record, counts: Mapping[str, int]) -> Sent:
         kind, key, value = record.entry
         topic, now = self._topics.of(kind), self._clock.monotonic()
         # The client would compute the partition anew for each record.
@@ -127,4 +138,4 @@ class Window:
             future = self._producer.send(topic, value, key, partition=partition)
         except REJECTED as error:  # by the client itself, before it was put into a batch
             return Sent(source, record, Future().failure(error), now, alone=True)
-        return Sent(source, record, future, now, alone=alone)
+        return Sent(source, record, future, now, alone=self.singly)

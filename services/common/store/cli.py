@@ -14,9 +14,10 @@ from common.clock import SystemClock, to_micros
 from common.store.backup import back_up, inspect_backup, require_newest, restore
 from common.store.earlier import import_earlier
 from common.store.engine import make_engine
-from common.store.export import EXPORTED, Format, Selection, export_file
+from common.store.export import Format, export_file
 from common.store.migrate import check_schema, upgrade_schema
 from common.store.rebuild import compare_bars
+from common.store.selection import EXPORTED, Selection
 from common.wire import Feed
 
 __all__ = ["Answer", "parse"]

@@ -93,7 +93,8 @@ class Spool:
     def append(self, *entries: Entry) -> None:
         """Write ``entries``; raises `OSError` (none is written), `ValueError` if one is too large.
 
-        What is given at once lies in one segment.
+        What is given at once lies in one segment. With ``fsync`` "always" it is on the disk then;
+        else see `sync_if_due`.
         """
         framed = b"".join([frame(entry) for entry in entries])
         with self._lock:
@@ -104,7 +105,16 @@ class Spool:
             self._segments[-1].append(framed, len(entries))
             self._records += len(entries)
             self._size += len(framed)
-        self._sync_if_due()
+        if self._options.fsync == "always":
+            self._sync()
+
+    def sync_if_due(self) -> None:
+        """Let what was appended reach the disk, where the last time is an interval ago."""
+        if self._options.fsync == "interval":
+            now = self._clock.monotonic()
+            if now - self._synced_at >= self._options.fsync_interval_s:
+                self._synced_at = now
+                self._sync()
 
     def read(self, position: Position, limit: int) -> list[Record]:
         """Return up to ``limit`` records behind ``position``, or behind what was dropped since."""
@@ -209,6 +219,13 @@ class Spool:
         if self._options.fsync != "never":
             _sync_directory(self._options.directory)
 
+    def _sync(self) -> None:
+        """Synchronise outside the lock, so that the reader need not wait for the disk."""
+        try:
+            self._segments[-1].sync()
+        except OSError as error:  # the record is written; only a power cut could take it
+            _log.error("the spool cannot be synchronised to disk", why=error.strerror)
+
     def _drop_oldest(self) -> None:
         oldest = self._segments[0]
         acknowledged = self._acknowledged if self._cursor.segment == oldest.number else 0
@@ -228,20 +245,6 @@ class Spool:
         self._records -= oldest.records
         self._size -= oldest.size
         oldest.delete()
-
-    def _sync_if_due(self) -> None:
-        """Synchronise outside the lock, so that the reader need not wait for the disk."""
-        now = self._clock.monotonic()
-        due = self._options.fsync == "always" or (
-            self._options.fsync == "interval"
-            and now - self._synced_at >= self._options.fsync_interval_s
-        )
-        if due:
-            self._synced_at = now
-            try:
-                self._segments[-1].sync()
-            except OSError as error:  # the record is written; only a power cut could take it
-                _log.error("the spool cannot be synchronised to disk", why=error.strerror)
 
 
 def _count(segment: Segment, offset: int) -> int:

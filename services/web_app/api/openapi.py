@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 
 from web_app.api.answers import json_answer
 from web_app.api.current import ScoreSeriesQuery, ScoresQuery
-from web_app.api.export import ExportQuery
+from web_app.api.export import MEDIA_TYPES, ExportQuery
 from web_app.api.history import BarsQuery, PredictionsQuery, TicksQuery
 from web_app.api.legacy import LegacyQuery, MetricsDataQuery
 from web_app.api.models import LatestAnswer
@@ -44,7 +44,7 @@ class _Operation(NamedTuple):
     summary: str
     query: type[Query]
     answer: Any
-    content_type: str = "application/json"
+    content_types: tuple[str, ...] = ("application/json",)
 
 
 OPERATIONS = (
@@ -58,7 +58,7 @@ OPERATIONS = (
         "Server-sent events: tick, prediction, health, heartbeat, reset, end; resumable by id",
         StreamQuery,
         str,
-        "text/event-stream",
+        ("text/event-stream",),
     ),
     _Operation(f"{_V1}/ticks", "history", "Ticks by time", TicksQuery, TicksAnswer),
     _Operation(f"{_V1}/bars", "history", "Bars of one width", BarsQuery, BarsAnswer),
@@ -69,7 +69,14 @@ OPERATIONS = (
         PredictionsQuery,
         PredictionsAnswer,
     ),
-    _Operation(f"{_V1}/export", "history", "A range as CSV", ExportQuery, str, "text/csv"),
+    _Operation(
+        f"{_V1}/export",
+        "history",
+        "A range as CSV or Parquet",
+        ExportQuery,
+        str,
+        tuple(MEDIA_TYPES.values()),
+    ),
     _Operation(f"{_V1}/scores", "scores", "All horizons, one window", ScoresQuery, ScoresAnswer),
     _Operation(
         f"{_V1}/scores/series",
@@ -147,7 +154,7 @@ def _describe(operation: _Operation, schema: Any, problem: Any) -> dict[str, Any
         for status, text in problems.items()
     }
     described |= {status: {"description": text} for status, text in responses.items()}
-    described["200"]["content"] = {operation.content_type: {"schema": schema}}
+    described["200"]["content"] = {each: {"schema": schema} for each in operation.content_types}
     if operation.answer is HealthAnswer:
         described["503"]["content"]["application/json"] = {"schema": schema}
     return {

@@ -1,4 +1,3 @@
-import builtins
 import csv
 import json
 from pathlib import Path
@@ -8,10 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import Engine, insert, text
 
-from common.errors import StoreFileError
 from common.store.__main__ import main
-from common.store.export import EXPORTED, Selection, csv_lines, export_file
+from common.store.export import csv_lines, export_file
 from common.store.schema import imported_bars, imported_metrics, imported_predictions
+from common.store.selection import EXPORTED, Selection
 from common.store.writer import save_predictions, save_ticks
 
 from .test_store import make_prediction
@@ -71,22 +70,6 @@ def test_the_lines_come_in_batches(filled: Engine) -> None:
         head, *batches = csv_lines(connection, Selection("bars_1m"))
     assert head.startswith("feed,symbol,start,first_us,")
     assert "".join(batches).count("\n") == 3
-
-
-def test_without_the_library_parquet_says_what_to_do(
-    filled: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    original = builtins.__import__
-
-    def without_pyarrow(name: str, *rest: Any) -> Any:
-        if name.startswith("pyarrow"):
-            raise ImportError(name)
-        return original(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", without_pyarrow)
-    with pytest.raises(StoreFileError, match="install it, or take --format csv"):
-        export_file(filled, Selection(), "parquet", tmp_path / "out")
-    assert not (tmp_path / "out").exists()
 
 
 def test_the_commands(filled: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,8 @@ from data_collector.errors import (
     UnsupportedSymbolError,
     VenueError,
 )
-from data_collector.poller import Exchange, Poller, Times
+from data_collector.exchanges import Exchange
+from data_collector.poller import Poller, Times
 from data_collector.rest import Outcome
 from data_collector.venues import Observation
 

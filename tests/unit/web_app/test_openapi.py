@@ -1,15 +1,19 @@
 """The document says what the routes do, and the routes do what it says."""
 
+import io
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, get_args
+from typing import IO, Any, get_args
 
 import msgspec
+import pyarrow.parquet as pq
 import pytest
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy.exc import OperationalError
 from tests.unit.web_app.conftest import make_events
 
 from common.wire import HORIZONS_S
@@ -19,7 +23,7 @@ from web_app.api.schemas import Problem
 from web_app.application import create_app
 from web_app.runtime import Runtime
 
-JSON = [each for each in OPERATIONS if each.content_type == "application/json"]
+JSON = [each for each in OPERATIONS if "application/json" in each.content_types]
 
 
 def test_every_route_is_in_the_document(runtime: Runtime) -> None:
@@ -204,3 +208,43 @@ def test_an_export_is_a_table(client: FlaskClient, table: str) -> None:
     assert lines[0].startswith("feed,symbol,")
     assert len(lines) > 10
     assert len({line.count(",") for line in lines}) == 1
+
+
+@pytest.mark.parametrize("table", ["ticks", "bars_1m", "predictions", "scores"])
+def test_an_export_as_parquet_has_the_same_rows(client: FlaskClient, table: str) -> None:
+    query = {"table": table, "format": "parquet"}
+    answer = client.get("/api/v1/export", query_string=query)
+    assert answer.mimetype == "application/vnd.apache.parquet"
+    assert answer.headers["Content-Disposition"].endswith('.parquet"')
+    rows = pq.read_table(io.BytesIO(answer.data)).to_pylist()
+    plain = client.get("/api/v1/export", query_string={"table": table}).text.splitlines()
+    assert list(rows[0]) == plain[0].split(",")
+    assert len(rows) == len(plain) - 1
+
+
+def test_an_export_that_fails_is_cut_off_and_one_that_nobody_reads_ends(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = threading.Event()
+
+    def forever(_connection: object, _selection: object, out: IO[bytes]) -> None:
+        try:
+            while True:
+                out.write(bytes(1 << 16))
+        finally:
+            ended.set()
+
+    def broken(_connection: object, _selection: object, out: IO[bytes]) -> None:
+        out.write(b"PAR1")
+        raise OperationalError("SELECT", {}, Exception("the store is gone"))
+
+    client = create_app(runtime).test_client()
+    address = "/api/v1/export?format=parquet"
+    monkeypatch.setattr("web_app.api.export.write_rows", forever)
+    answer = client.get(address, buffered=False)
+    assert next(iter(answer.response))
+    answer.close()
+    assert ended.wait(10)
+    monkeypatch.setattr("web_app.api.export.write_rows", broken)
+    with pytest.raises(OperationalError, match="the store is gone"):
+        client.get(address, buffered=True)
