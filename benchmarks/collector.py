@@ -6,6 +6,7 @@ written to the spool, read from it, sent, acknowledged, and taken off the spool.
 """
 
 import asyncio
+import gc
 import logging
 import math
 import os
@@ -61,11 +62,17 @@ class Market(SystemClock):
     """Answers of Coinbase's form, a second later each time; the wall clock follows them."""
 
     def __init__(self, second: int = 0) -> None:
-        self.second = second
+        self.second = second - 1
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Let a second pass."""
+        self.second += 1
+        self._now = from_micros(_START_US) + timedelta(seconds=self.second)
 
     def now(self) -> datetime:
         """Return the market's time."""
-        return from_micros(_START_US) + timedelta(seconds=self.second)
+        return self._now
 
     def answers(self, symbol: str) -> dict[str, bytes]:
         """Return the bodies of the venue's three requests."""
@@ -132,7 +139,7 @@ class Line:
 
         async def poll_on() -> None:
             for bodies in coming:
-                self.market.second += 1
+                self.market.go_on()
                 sequence = _START_US + self.market.second * 1_000_000
                 for symbol, body in bodies.items():
                     seen = self._adapter.parse(symbol, body)
@@ -152,7 +159,7 @@ def recorded(seconds: int, after: int = 0) -> list[dict[str, dict[str, bytes]]]:
     """Return the answers of so many seconds, by symbol."""
     market, found = Market(after), []
     for _ in range(seconds):
-        market.second += 1
+        market.go_on()
         found.append({symbol: market.answers(symbol) for symbol in _SYMBOLS})
     return found
 
@@ -171,10 +178,13 @@ def collector_rate(settings: CollectorSettings) -> float:
         line = Line(settings, Path(name))
         answers = recorded(_TICKS // len(_SYMBOLS))
         line.start()
+        gc.collect()
+        gc.freeze()  # as the collector does, so that the answers prepared here are not its burden
         start = time.perf_counter()
         asyncio.run(line.collect(answers))
         wait(lambda: line.spool.pending == 0)
         seconds = time.perf_counter() - start
+        gc.unfreeze()
         line.close()
         return _TICKS / seconds
 

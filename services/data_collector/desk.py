@@ -48,6 +48,7 @@ class Desk:
         self._on_record = on_record
         self._writer = ThreadPoolExecutor(1, "spool")
         self._waiting: deque[Entry] = deque()
+        self._taken = self._tried = 0  # records ever taken; of them those that a write has tried
         self._flushing = asyncio.Lock()
         self._last_seen: dict[tuple[Venue, str], Observation] = {}
         self.skews: dict[Venue, SkewEstimate] = {}
@@ -75,7 +76,7 @@ class Desk:
         self._last_seen[venue, symbol] = seen
         _ticks(symbol, venue).inc()
         self.last_ticks[symbol] = tick
-        self._waiting.append(Entry(Kind.TICK, symbol.encode(), encode(tick)))
+        self._take(Entry(Kind.TICK, symbol.encode(), encode(tick)))
 
     def reject(self, symbol: str, venue: Venue, error: AnswerError) -> None:
         """Take a dead letter with the reason for the next `flush`."""
@@ -89,14 +90,18 @@ class Desk:
             payload=error.payload[:_PAYLOAD].decode(errors="replace"),
             symbol=symbol,
         )
-        self._waiting.append(Entry(Kind.DEAD_LETTER, symbol.encode(), encode(letter)))
+        self._take(Entry(Kind.DEAD_LETTER, symbol.encode(), encode(letter)))
 
     async def flush(self) -> None:
         """Return when what was taken is in the spool, or kept in memory as the disk is full."""
+        wanted = self._taken
         async with self._flushing:
-            if self._waiting:  # else somebody else's flush has written it
+            if self._waiting and self._tried < wanted:  # else an earlier flush has had them too
+                self._tried = self._taken
                 loop = asyncio.get_running_loop()
                 await loop.run_in_executor(self._writer, self._write_waiting)
+                if self.last_error:
+                    self._tried = 0  # the next one tries again
 
     async def close(self) -> None:
         """Write what waits; what the disk refuses even now is lost, loudly."""
@@ -115,6 +120,10 @@ class Desk:
         """Return the seconds since the schedule of the newest tick."""
         newest = max((tick.sequence for tick in self.last_ticks.values()), default=None)
         return None if newest is None else (to_micros(self._clock.now()) - newest) / 1e6
+
+    def _take(self, entry: Entry) -> None:
+        self._waiting.append(entry)
+        self._taken += 1
 
     def _flow(self, symbol: str, venue: Venue, seen: Observation) -> Flow | None:
         """Return the flow since the last accepted tick of the same venue."""

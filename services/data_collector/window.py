@@ -107,13 +107,13 @@ class Window:
         """Send what there is and what there is room for."""
         before = len(self._sent)
         counts = {topic: len(self._producer.partitions_for(topic)) for topic in self._topics}
-        most = 1 if self.singly else _SIZE
+        most, now = 1 if self.singly else _SIZE, self._clock.monotonic()
         for source in sources:
             for record in source.spool.read(source.sent, max(0, most - len(self._sent))):
-                self._sent.append(self._send(source, record, counts))
+                self._sent.append(self._send(source, record, counts, now))
                 source.sent = record.end
         if len(self._sent) > before:
-            self._sent_at = self._clock.monotonic()
+            self._sent_at = now
             self._sent[-1].future.add_both(lambda _result: self._on_answer())
 
     def take_answered(self) -> list[Sent]:
@@ -129,9 +129,9 @@ class Window:
         oldest = self._sent[0] if self._sent else None
         return oldest if oldest and oldest.future.failed() else None
 
-    def _send(self, source: Source, record: Record, counts: Mapping[str, int]) -> Sent:
+    def _send(self, source: Source, record: Record, counts: Mapping[str, int], now: float) -> Sent:
         kind, key, value = record.entry
-        topic, now = self._topics.of(kind), self._clock.monotonic()
+        topic = self._topics.of(kind)
         # The client would compute the partition anew for each record.
         partition = _partition_of(key, counts[topic])
         try:

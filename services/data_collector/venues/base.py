@@ -45,8 +45,7 @@ class Totals(NamedTuple):
     sold: Decimal
 
 
-@dataclass(frozen=True)
-class Observation:
+class Observation(msgspec.Struct, frozen=True):
     """What a venue says of one market; values as sent, not yet judged."""
 
     price: Decimal
