@@ -1,14 +1,18 @@
 import csv
+import io
 import json
+import resource
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import Engine, insert, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from common.store.__main__ import main
 from common.store.export import csv_lines, export_file
+from common.store.parquet import write_rows
 from common.store.schema import imported_bars, imported_metrics, imported_predictions
 from common.store.selection import EXPORTED, Selection
 from common.store.writer import save_predictions, save_ticks
@@ -70,6 +74,29 @@ def test_the_lines_come_in_batches(filled: Engine) -> None:
         head, *batches = csv_lines(connection, Selection("bars_1m"))
     assert head.startswith("feed,symbol,start,first_us,")
     assert "".join(batches).count("\n") == 3
+
+
+def test_a_disk_that_is_full_is_one_message_and_no_file(
+    filled: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["export", address(filled), str(tmp_path / "out"), "--format", "parquet"]
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, limits[1]))
+    try:
+        assert main(arguments) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    message = capsys.readouterr().err
+    assert message == f"cannot write {tmp_path / 'out'}: File too large\n"
+    assert not list(tmp_path.glob("*out*"))
+
+
+def test_rows_that_cannot_be_read_end_the_file(filled: Engine) -> None:
+    with filled.connect() as connection:
+        connection.execute(text("ALTER TABLE bars_1s RENAME COLUMN open TO opened"))
+        with pytest.raises(SQLAlchemyError, match="open"):
+            write_rows(connection, Selection("bars_1s"), io.BytesIO())
+        connection.rollback()
 
 
 def test_the_commands(filled: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
