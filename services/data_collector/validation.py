@@ -86,12 +86,7 @@ class Validator:
     def check(self, tick: Tick) -> Refusal | None:
         """Return why ``tick`` is refused, or None and remember it as accepted."""
         market = self._market(tick.symbol)
-        refusal = (
-            _check_scale(tick)
-            or _check_book(tick)
-            or _check_order(tick, market)
-            or self._check_times(tick)
-        )
+        refusal = _check_values(tick) or _check_order(tick, market) or self._check_times(tick)
         if refusal is None:
             log_price = math.log(tick.mid)
             refusal = self._check_jump(tick, market, log_price)
@@ -118,7 +113,9 @@ class Validator:
 
         By another venue that says the same at the same second, or by its own venue in a row.
         """
-        jump, allowed = abs(now - market.log_price), self._allowed(tick, market)
+        jump, allowed = abs(now - market.log_price), self._limits.jump_floor
+        if jump > allowed:
+            allowed = self._allowed(tick, market)
         if not jump > allowed:  # also where there is no price to compare with
             market.refused.clear()
             return None
@@ -163,18 +160,15 @@ def _accept(tick: Tick, market: _Market, log_price: float) -> None:
     market.sequence = tick.sequence
 
 
-def _check_scale(tick: Tick) -> Refusal | None:
-    for name, value in (("price", tick.price), ("bid", tick.bid), ("ask", tick.ask)):
+def _check_values(tick: Tick) -> Refusal | None:
+    price, bid, ask = tick.price, tick.bid, tick.ask
+    for name, value in (("price", price), ("bid", bid), ("ask", ask)):
         if value is not None and not _SMALLEST <= value <= _LARGEST:
             return Refusal("out_of_range", f"{name} is {value}")
-    return None
-
-
-def _check_book(tick: Tick) -> Refusal | None:
-    """Refuse a last price from another world than the book: it would be a bar's high or low."""
-    if tick.bid is None or tick.ask is None or tick.bid / 2 <= tick.price <= tick.ask * 2:
+    # A last price from another world than the book would be a bar's high or low.
+    if bid is None or ask is None or (bid <= price * 2 and price <= ask * 2):
         return None
-    return Refusal("off_book", f"price {tick.price}, but bid {tick.bid} and ask {tick.ask}")
+    return Refusal("off_book", f"price {price}, but bid {bid} and ask {ask}")
 
 
 def _check_order(tick: Tick, market: _Market) -> Refusal | None:
