@@ -304,12 +304,12 @@ class Page {
     const median = sorted[Math.floor(sorted.length / 2)];
     const { kafka, store, ticks, predictions } = status.components;
     const behind = (/** @type {number | null} */ lag) => (lag === null ? "–" : `${format.number(lag)} behind`);
-    const age = (/** @type {number | null} */ seconds) => (seconds === null ? "none yet" : `${format.age(seconds)} ago`);
+    const age = (/** @type {string} */ what, /** @type {number | null} */ seconds) => (seconds === null ? `no ${what} yet` : `${what} ${format.age(seconds)} ago`);
     /** @type {[string, string, boolean?][]} */ const entries = [
       ["Exchange", status.exchange ?? "–"],
-      ["data-collector", `tick ${age(status.last_tick_age_s)}`, ticks.ready],
+      ["data-collector", age("tick", status.last_tick_age_s), ticks.ready],
       ["Kafka", kafka.detail, kafka.ready],
-      ["bitcoin-forecast-app", `forecast ${age(status.last_prediction_age_s)}`, predictions.ready],
+      ["bitcoin-forecast-app", age("forecast", status.last_prediction_age_s), predictions.ready],
       ["Its lag on Kafka", behind(status.forecaster_lag)],
       ["Store", store.detail, store.ready],
       ["Rows kept", status.ticks_kept === null ? "–" : `${format.number(status.ticks_kept)} ticks, ${format.number(status.store_bytes / 1e6)} MB`],
