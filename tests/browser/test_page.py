@@ -323,7 +323,7 @@ def test_another_symbol_leaves_nothing_of_the_first(context: BrowserContext, sta
         expect(page.locator("#forecast")).to_have_text(NOTHING)
         expect(page.locator("#price-chart .empty")).to_be_visible()
         expect(page.locator("#price-chart .u-axis").first).to_be_hidden()  # a scale of nothing
-        expect(page.locator("#pipeline")).to_contain_text("tick none yet", timeout=10_000)
+        expect(page.locator("#pipeline")).to_contain_text("no tick yet", timeout=10_000)
         keep(page, "cold-start")
 
 
