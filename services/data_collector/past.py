@@ -38,13 +38,20 @@ def read_spool(spool: Spool) -> list[Tick]:
 def read_tail(
     consumer: Any, places: Collection[TopicPartition], seconds: float, clock: Clock
 ) -> Sequence[bytes]:
-    """Return the last messages of ``places``, of which all are assigned to ``consumer``.
+    """Return the last messages of ``places``, which are assigned to ``consumer`` and paused.
 
     After ``seconds`` there are fewer, or none; raises `KafkaError`. Leaves everything paused.
     """
-    deadline = Deadline(clock, seconds)
+    try:
+        return _read_tail(consumer, places, Deadline(clock, seconds))
+    finally:
+        consumer.pause(*consumer.assignment())
+
+
+def _read_tail(
+    consumer: Any, places: Collection[TopicPartition], deadline: Deadline
+) -> Sequence[bytes]:
     found: list[bytes] = []
-    consumer.pause(*consumer.assignment())
     ends = consumer.end_offsets(places, timeout_ms=_ms(deadline))
     firsts = consumer.beginning_offsets(places, timeout_ms=_ms(deadline))
     left = {place: end for place, end in ends.items() if end > firsts[place]}
@@ -56,7 +63,6 @@ def read_tail(
             found += [record.value for record in records if record.value is not None]
             if records[-1].offset + 1 >= left.get(place, 0):
                 left.pop(place, None)
-    consumer.pause(*consumer.assignment())
     return found
 
 

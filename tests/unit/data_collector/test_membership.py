@@ -1,13 +1,14 @@
 """The member's thread against a consumer that behaves as told."""
 
 import threading
+import time
 from collections.abc import Collection, Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from kafka import TopicPartition
-from kafka.errors import KafkaTimeoutError
+from kafka.errors import KafkaTimeoutError, TopicAuthorizationFailedError
 from structlog.testing import capture_logs
 
 from common.clock import SystemClock
@@ -36,6 +37,7 @@ class FakeConsumer:
         self.coming = iter(assignments)
         self.first = first
         self.end = end
+        self.forbidden = False
         self.owned: set[int] = set()
         self.paused: set[int] = set()
         self.at: dict[int, int] = {}
@@ -47,6 +49,8 @@ class FakeConsumer:
 
     def poll(self, timeout_ms: int) -> dict[Any, Any]:
         reading = {n: at for n, at in self.at.items() if n not in self.paused and at < self.end}
+        if reading and self.forbidden:
+            raise TopicAuthorizationFailedError("prices")
         if reading:
             return {TopicPartition("prices", n): self.fetch(n) for n in reading}
         following = next(self.coming, None)
@@ -148,7 +152,10 @@ def test_of_a_new_partition_the_last_messages_are_told_once(first: int) -> None:
     assert consumers[0].paused >= consumers[0].owned
 
 
-def test_where_kafka_does_not_give_the_last_messages_the_share_is_told_without() -> None:
+@pytest.mark.parametrize("forbidden", [False, True], ids=["no answer", "forbidden"])
+def test_where_kafka_does_not_give_the_last_messages_the_share_is_told_without(
+    forbidden: bool,
+) -> None:
     told: list[Sequence[bytes]] = []
     enough = threading.Event()
 
@@ -156,14 +163,21 @@ def test_where_kafka_does_not_give_the_last_messages_the_share_is_told_without()
         told.append(last)
         enough.set()
 
-    membership = Membership(
-        lambda assignor: FakeConsumer(assignor, [{0}], None), "prices", SYMBOLS, hear, SystemClock()
-    )
+    attempts: list[FakeConsumer] = []
+
+    def connect(assignor: SharingAssignor) -> FakeConsumer:
+        attempts.append(FakeConsumer(assignor, [{0}], 0 if forbidden else None, 10))
+        attempts[-1].forbidden = forbidden
+        return attempts[-1]
+
+    membership = Membership(connect, "prices", SYMBOLS, hear, SystemClock())
     with capture_logs() as logs:
         membership.start()
         assert enough.wait(10)
+        time.sleep(0.3)  # some turns more
         membership.leave(Deadline(SystemClock(), 5))
     assert told == [()]
+    assert len(attempts) == 1  # still the same membership
     assert "no last prices to judge the first by" in [entry["event"] for entry in logs]
 
 
