@@ -31,6 +31,7 @@ from ansible.module_utils.cluster_state import (
     storage_fault,
 )
 from ansible.module_utils.kube_api import WHERE, Forbidden, Kube, KubeError
+from ansible.module_utils.pod_exec import run_in_pod
 
 DOCUMENTATION = r"""
 ---
@@ -66,6 +67,8 @@ cluster:
 
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _REGISTRY_S = 5.0
+_EXEC_S = 10.0
+_BROKER, _LOG_DIR = "kafka-0", "/data/kafka"  # as roles/kafka has it
 _KINDS = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
 
 
@@ -93,6 +96,8 @@ def main() -> None:
         if faults:
             module.fail_json(msg="\n".join(faults))
         found = look(kube, module.params["namespace"])
+        if module.params["check"] and found["there"]:
+            found["partitions"] = partitions(kube, module.params["namespace"])
     except KubeError as error:
         module.fail_json(msg=str(error))
     cluster = {
@@ -189,6 +194,15 @@ def declarations(kube: Kube, namespace: str) -> list[str]:
     """Return what the jobs that declare topics have declared, by its hash."""
     jobs = kube.items(f"/apis/batch/v1/namespaces/{namespace}/jobs", labelSelector=TOPICS_JOB)
     return [str(job["metadata"]["labels"].get(DECLARED, "")) for job in jobs]
+
+
+def partitions(kube: Kube, namespace: str) -> list[str]:
+    """Return the names of the partitions that the first broker holds; none where it is not up."""
+    try:
+        _, printed, _ = run_in_pod(kube, namespace, _BROKER, ["ls", _LOG_DIR], _EXEC_S)
+    except KubeError:
+        return []
+    return printed.split()
 
 
 def _or_none(kube: Kube, path: str) -> dict[str, Any] | None:
