@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ansible.module_utils.kube_api import Kube, KubeError
+
+_INPUT, _OUTPUT, _ERRORS, _VERDICT = range(4)  # channels of the API's protocol
+_SILENT_S = 60.0
 
 
 def run_in_pod(
@@ -15,32 +19,100 @@ def run_in_pod(
 
     Raises `KubeError` when the pod is not there or runs nothing, or no end comes in ``limit_s``.
     """
-    from kubernetes import client
-    from kubernetes.stream import stream
-
     try:
-        channel: Any = stream(
-            client.CoreV1Api(kube.api).connect_get_namespaced_pod_exec,
-            pod,
-            namespace,
-            command=command,
-            stderr=True,
-            stdin=False,
-            stdout=True,
-            tty=False,
-            _preload_content=False,
-            _request_timeout=limit_s,
-        )
+        channel = _open(kube, namespace, pod, command, stdin=False, limit_s=limit_s)
         channel.run_forever(timeout=limit_s)
         output, errors = channel.read_stdout(timeout=1), channel.read_stderr(timeout=1)
         unfinished = channel.is_open()
-        verdict = "" if unfinished else channel.read_channel(3)
+        verdict = "" if unfinished else channel.read_channel(_VERDICT)
         channel.close()
     except Exception as error:
         raise KubeError(f"cannot run {command[0]} in {pod}: {_first_line(error)}") from error
     if unfinished:
         raise KubeError(f"{command[0]} in {pod}: no end within {limit_s:.0f} s")
     return _exit_code(verdict), output, errors
+
+
+def stream_to_pod(
+    kube: Kube, namespace: str, pod: str, command: list[str], data: Iterator[bytes]
+) -> str:
+    """Give ``data`` to a command that knows how much is to come; return what it prints."""
+    printed: list[bytes] = []
+    _exchange(kube, namespace, pod, command, data, printed.append)
+    return b"".join(printed).decode(errors="replace")
+
+
+def stream_from_pod(
+    kube: Kube, namespace: str, pod: str, command: list[str], take: Callable[[bytes], object]
+) -> None:
+    """Hand over what a command prints, piece by piece, however much it is."""
+    _exchange(kube, namespace, pod, command, iter(()), take)
+
+
+def _exchange(
+    kube: Kube,
+    namespace: str,
+    pod: str,
+    command: list[str],
+    data: Iterator[bytes],
+    take: Callable[[bytes], object],
+) -> None:
+    """Raise `KubeError` unless the command ends well: a cut connection is no end.
+
+    The client's own buffers would keep all that was ever read, so its frames are read here.
+    """
+    errors, verdict = b"", b""
+    try:
+        channel = _open(kube, namespace, pod, command, stdin=True, limit_s=_SILENT_S)
+        channel.sock.settimeout(_SILENT_S)
+        for piece in data:
+            channel.write_channel(_INPUT, piece)
+        for number, piece in _frames(channel.sock):
+            if number == _OUTPUT:
+                take(piece)
+            elif number == _ERRORS:
+                errors += piece
+            elif number == _VERDICT:
+                verdict += piece
+        channel.close()
+    except Exception as error:
+        raise KubeError(f"the connection to {pod} broke: {_first_line(error)}") from error
+    code = _exit_code(verdict.decode(errors="replace"))
+    if code or not verdict:
+        said = errors.decode(errors="replace").strip() or f"exit code {code}"
+        raise KubeError(f"{command[0]} in {pod}: {said}")
+
+
+def _frames(sock: Any) -> Iterator[tuple[int, bytes]]:
+    """Yield (channel, data) until the server closes."""
+    from websocket import ABNF
+
+    while True:
+        kind, frame = sock.recv_data_frame(True)
+        if kind == ABNF.OPCODE_CLOSE:
+            return
+        if kind in (ABNF.OPCODE_BINARY, ABNF.OPCODE_TEXT) and len(frame.data) > 1:
+            yield frame.data[0], bytes(frame.data[1:])
+
+
+def _open(
+    kube: Kube, namespace: str, pod: str, command: list[str], *, stdin: bool, limit_s: float
+) -> Any:
+    from kubernetes import client
+    from kubernetes.stream import stream
+
+    return stream(
+        client.CoreV1Api(kube.api).connect_get_namespaced_pod_exec,
+        pod,
+        namespace,
+        command=command,
+        stderr=True,
+        stdin=stdin,
+        stdout=True,
+        tty=False,
+        _preload_content=False,
+        _request_timeout=limit_s,
+    )
 
 
 def _exit_code(verdict: str) -> int:

@@ -77,7 +77,9 @@ def test_every_pod_is_restricted(objects: list[dict[str, Any]]) -> None:
     assert named(objects, "Namespace", "bitcoin-prediction")["metadata"]["labels"][
         "pod-security.kubernetes.io/enforce"
     ] == "restricted"  # fmt: skip
-    for _, spec in pods(objects):
+    alone = [each["spec"] for each in objects if each["kind"] == "Pod"]
+    assert len(alone) == 1
+    for spec in [*alone, *(spec for _, spec in pods(objects))]:
         assert spec["securityContext"]["runAsNonRoot"] is True
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert spec["automountServiceAccountToken"] is False
@@ -173,6 +175,7 @@ def test_only_the_arrows_are_open_and_only_live_data_leave_the_cluster(
 def test_each_policy_and_budget_selects_pods_that_exist(objects: list[dict[str, Any]]) -> None:
     labels = {o["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/name"]
               for o, _ in pods(objects)}  # fmt: skip
+    labels |= {o["metadata"]["name"] for o in objects if o["kind"] == "Pod"}
     for each in objects:
         if each["kind"] == "NetworkPolicy":
             for term in each["spec"]["podSelector"].get("matchExpressions", []):
