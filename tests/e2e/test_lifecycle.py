@@ -154,51 +154,51 @@ def test_prometheus_has_what_the_dashboard_shows(local: LocalPlatform, tmp_path:
 
 
 def test_a_backup_is_taken_and_restored_while_prices_come(
-    local: LocalPlatform, tmp_path: Path
+    live: LocalPlatform, tmp_path: Path
 ) -> None:
     file = tmp_path / "backup.sqlite3"
-    assert local.succeed("backup.yml", "--check", to=file).code == 0
+    assert live.succeed("backup.yml", "--check", to=file).code == 0
     assert not file.exists()
-    backup = local.succeed("backup.yml", to=file)
+    backup = live.succeed("backup.yml", to=file)
     assert str(file) in backup.output
-    assert local.run("backup.yml", to=file).code != 0, "it was overwritten"
+    assert live.run("backup.yml", to=file).code != 0, "it was overwritten"
     with closing(sqlite3.connect(file)) as taken:
         saved, newest = taken.execute("SELECT count(*), max(sequence) FROM ticks").fetchone()
-    before = local.query("SELECT count(*), max(sequence) FROM ticks")
+    before = live.query("SELECT count(*), max(sequence) FROM ticks")
     assert before[1] > newest
-    local.succeed("restore.yml", "--check", **{"from": file})
-    assert local.query("SELECT max(sequence) FROM ticks")[0] >= before[1]
-    restored = local.succeed("restore.yml", **{"from": file})
-    assert "replaced-" in restored.output
-    local.wait_for_new_prediction(60)
+    live.succeed("restore.yml", "--check", **{"from": file})
+    assert live.query("SELECT max(sequence) FROM ticks")[0] >= before[1]
+    restored = live.succeed("restore.yml", **{"from": file})
+    assert re.search("replaced[-_]20", restored.output)
+    live.wait_for_new_prediction(60)
     # What came after the backup was read again from Kafka: every second is there, once.
-    count, first, last = local.query(
+    count, first, last = live.query(
         f"SELECT count(*), min(sequence), max(sequence) FROM ticks WHERE sequence >= {newest}"
     )
     assert count == (last - first) / 1_000_000 + 1
-    assert local.query("SELECT count(*) FROM ticks")[0] >= max(saved, before[0])
+    assert live.query("SELECT count(*) FROM ticks")[0] >= max(saved, before[0])
 
 
-def test_what_is_no_backup_changes_nothing(local: LocalPlatform, tmp_path: Path) -> None:
-    pids = local.process_names().keys()
+def test_what_is_no_backup_changes_nothing(live: LocalPlatform, tmp_path: Path) -> None:
+    pids = live.process_names().keys()
     (tmp_path / "junk").write_text("junk" * 1_000)
-    refused = local.run("restore.yml", **{"from": tmp_path / "junk"})
+    refused = live.run("restore.yml", **{"from": tmp_path / "junk"})
     assert refused.code != 0
     assert "is no backup of a store" in refused.output
     assert refused.changed == 0
-    assert local.process_names().keys() == pids
+    assert live.process_names().keys() == pids
 
 
 def test_files_of_the_earlier_system_come_in_once_and_go_out_again(
-    local: LocalPlatform, tmp_path: Path
+    live: LocalPlatform, tmp_path: Path
 ) -> None:
     (tmp_path / "raw").mkdir()
     header, line = "timestamp,open,high,low,close,volume", "2020-01-01T00:00:00,1,2,1,2,9"
     (tmp_path / "raw" / "instant_data.csv").write_text(f"{header}\n{line}\n")
-    assert local.succeed("import.yml", **{"from": tmp_path}).changed == 1
-    assert local.succeed("import.yml", **{"from": tmp_path}).changed == 0
+    assert live.succeed("import.yml", **{"from": tmp_path}).changed == 1
+    assert live.succeed("import.yml", **{"from": tmp_path}).changed == 0
     file = tmp_path / "bars.parquet"
-    local.succeed("export.yml", table="bars_1m", until="2020-02-01", format="parquet", to=file)
+    live.succeed("export.yml", table="bars_1m", until="2020-02-01", format="parquet", to=file)
     bar = pq.read_table(file).to_pylist()[0]
     assert (bar["feed"], bar["open"], bar["close"]) == ("live", 1.0, 2.0)
 
