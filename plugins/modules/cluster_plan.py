@@ -202,7 +202,8 @@ def partitions(kube: Kube, namespace: str) -> list[str]:
         _, printed, _ = run_in_pod(kube, namespace, _BROKER, ["ls", _LOG_DIR], _EXEC_S)
     except KubeError:
         return []
-    return printed.split()
+    names: list[str] = printed.split()
+    return names
 
 
 def _or_none(kube: Kube, path: str) -> dict[str, Any] | None:
