@@ -25,6 +25,7 @@ from bitcoin_forecast_app.evaluation import crps_ratio
 from bitcoin_forecast_app.history import list_series, read_ticks
 from bitcoin_forecast_app.model import NO_MODEL, Model
 from bitcoin_forecast_app.observation import Observation
+from bitcoin_forecast_app.quiet import quietly
 from bitcoin_forecast_app.registry import Registry, code_hash
 from bitcoin_forecast_app.start import prepare
 from common.clock import Clock, SystemClock, from_micros
@@ -172,7 +173,8 @@ def _score(model: Model | None, parts: Sequence[Parts]) -> dict[str, Any]:
 
 def train_model(series: Sequence[Sequence[Observation]], version: str, seed: int) -> Model:
     """Return a model fitted to ``series``: the network, and where the online learners begin."""
-    from bitcoin_forecast_app.learning import fit, use_one_core  # TensorFlow takes seconds
+    with quietly():  # TensorFlow takes seconds, and tells of graphics cards that are not there
+        from bitcoin_forecast_app.learning import fit, use_one_core
 
     use_one_core()
     parts = [make_dataset(observations) for observations in series]

@@ -1,5 +1,6 @@
 """Intake, publication, training's supervision: the edges of the process, against fakes of them."""
 
+import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from tests.unit.bitcoin_forecast_app.test_engine import tick
 
 from bitcoin_forecast_app.intake import Intake
 from bitcoin_forecast_app.metrics import Metrics
+from bitcoin_forecast_app.quiet import quietly
 from bitcoin_forecast_app.scoreboard import Scoreboard
 from bitcoin_forecast_app.settings import ForecastSettings
 from bitcoin_forecast_app.stream import Message, Publisher
@@ -152,3 +154,13 @@ def test_rolling_scores_forget_what_is_older_than_their_window() -> None:
     assert whole["skill_baseline"] == pytest.approx(1 - 0.65 / 0.8)
     assert whole["mase"] == pytest.approx(1.0)
     assert board.report("1h")["1"]["coverage_80"] == 1.0
+
+
+def test_what_a_library_writes_is_dropped_and_its_fault_is_not(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(ImportError, match="gone"), quietly():
+        os.write(2, b"no graphics card")
+        raise ImportError("gone")
+    os.write(2, b"heard")
+    assert capfd.readouterr().err == "heard"
