@@ -173,9 +173,11 @@ class LocalPlatform:
         assert predictions >= before.predictions
         after = self.end_offsets()
         assert all(after[topic] >= end for topic, end in before.end_offsets.items())
-        # Right after a start the page may not have heard of any.
+        # Right after a start the page may not have heard of any; a training may have brought a newer.
         wait_until(
-            lambda: self.health()["model_version"] == before.model_version, 20, "the same model"
+            lambda: trained(self.health()["model_version"]) >= trained(before.model_version),
+            20,
+            f"the model {before.model_version} or a newer one",
         )
 
     def last_sequence(self) -> int:
@@ -280,6 +282,11 @@ def wait_until(condition: Callable[[], Answer], limit_s: float, what: str) -> An
             last = answer
         time.sleep(0.1)
     raise AssertionError(f"{what} did not come within {limit_s} s; last seen: {last!r}")
+
+
+def trained(version: str | None) -> str:
+    """Return a model's version, which begins with its time; empty where none was trained."""
+    return version if version and version[0].isdigit() else ""
 
 
 def save_model(directory: Path, version: str) -> None:
