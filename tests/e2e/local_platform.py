@@ -173,7 +173,7 @@ class LocalPlatform:
         assert predictions >= before.predictions
         after = self.end_offsets()
         assert all(after[topic] >= end for topic, end in before.end_offsets.items())
-        # Right after a start the page may not have heard of any; a training may have brought a newer.
+        # At first the page has heard of none; a training may have brought a newer one.
         wait_until(
             lambda: trained(self.health()["model_version"]) >= trained(before.model_version),
             20,
