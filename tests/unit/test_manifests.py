@@ -139,6 +139,16 @@ def test_the_quota_fits_into_a_node_of_4_cpus_and_6_gb(objects: list[dict[str, A
     assert amount(hard["requests.memory"]) <= 6 * 2**30 - 600 * 2**20
 
 
+def test_beside_engines_of_the_user_none_are_made(tmp_path: Path) -> None:
+    engines = {"kubernetes_external_kafka": "k.example:9092", "kubernetes_external_database": True}
+    found = render(tmp_path, **engines)
+    assert not [each["metadata"]["name"] for each in found if each["kind"] == "StatefulSet"]
+    environment = named(found, "Deployment", "data-collector")["spec"]["template"]["spec"][
+        "containers"
+    ][0]["env"]
+    assert {"name": "KAFKA_BOOTSTRAP_SERVERS", "value": "k.example:9092"} in environment
+
+
 @pytest.mark.parametrize(("fixture", "factor", "insync"), [("objects", 1, 1), ("three", 3, 2)])
 def test_replication_follows_the_number_of_brokers(
     request: pytest.FixtureRequest, fixture: str, factor: int, insync: int
