@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from kafka import TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from common.clock import Clock
 from common.kafka import partition_of
@@ -27,6 +27,8 @@ GROUP_OPTIONS = {
     "max_poll_interval_ms": 10_000,
     "auto_offset_reset": "latest",
     "allow_auto_create_topics": False,
+    # A topic that was made, or got more partitions, after the sharing is shared anew so soon.
+    "metadata_max_age_ms": 2_000,
 }
 _POLL_MS = 100
 _RETRY_S = 0.5
@@ -139,6 +141,8 @@ class Membership:
 
     def _tell(self, consumer: Any, partitions: frozenset[int], new: frozenset[int]) -> None:
         count = len(consumer.partitions_for_topic(self._topic) or ())
+        if not count or (self.alone and not partitions):  # shared before the topic was known
+            raise UnknownTopicOrPartitionError(f"{self._topic} was not there yet")
         places = {symbol: partition_of(symbol.encode(), count) for symbol in self._symbols}
         mine = frozenset(symbol for symbol, place in places.items() if place in partitions)
         self.joined, self.last_error = True, ""

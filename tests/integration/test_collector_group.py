@@ -66,6 +66,22 @@ def test_two_replicas_take_a_share_each_and_the_other_s_when_one_is_killed(
         assert longest <= 10_000_000 + bench.missed_us, symbol
 
 
+def test_a_topic_that_is_made_after_the_collector_has_joined_is_shared_soon(
+    bench: Bench, kafka: KafkaCluster, tmp_path: Path
+) -> None:
+    topic = f"{bench.topics[0]}-later"
+    early = bench.collector(
+        TOPIC_PRICES=topic, COLLECTOR_GROUP=topic, SPOOL_DIR=str(tmp_path / "a")
+    )
+    eventually(lambda: topic in early.log.read_text(), "a word about the topic")
+    time.sleep(3)
+    assert symbols(early) == set()
+    kafka.create_topics([topic], 3)
+    eventually(lambda: bool(symbols(early)), "a share of the new topic", 15)
+    early.wait_delivered(2)
+    early.end()
+
+
 def test_rolling_hand_over_between_machines_loses_no_second(bench: Bench, tmp_path: Path) -> None:
     first = replica(bench, tmp_path / "a")
     first.wait_ready("active")

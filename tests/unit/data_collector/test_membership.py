@@ -128,6 +128,28 @@ def test_each_assignment_is_told_as_symbols() -> None:
     assert told == [frozenset(SYMBOLS), mine, frozenset()]
 
 
+def test_the_only_member_that_was_given_nothing_joins_again() -> None:
+    told: list[frozenset[str]] = []
+    enough = threading.Event()
+    consumers: list[FakeConsumer] = []
+
+    def connect(assignor: SharingAssignor) -> FakeConsumer:
+        assignor.alone = not consumers  # the topic was made while the group shared it
+        consumers.append(FakeConsumer(assignor, [{0, 1, 2}] if consumers else [set()]))
+        return consumers[-1]
+
+    def hear(symbols: frozenset[str], _last: Sequence[bytes]) -> None:
+        told.append(symbols)
+        enough.set()
+
+    membership = Membership(connect, "prices", SYMBOLS, hear, SystemClock())
+    membership.start()
+    assert enough.wait(10)
+    assert consumers[0].closed
+    membership.leave(Deadline(SystemClock(), 5))
+    assert told == [frozenset(SYMBOLS)]
+
+
 @pytest.mark.parametrize("first", [0, 650])
 def test_of_a_new_partition_the_last_messages_are_told_once(first: int) -> None:
     told: list[Sequence[bytes]] = []

@@ -57,6 +57,7 @@ export class Chart extends EventTarget {
       this.#visible = entry?.isIntersecting ?? true;
       if (this.#visible && this.#stale) this.#render();
     }).observe(element);
+    addEventListener("beforeprint", () => this.#stale && this.#render());
     this.empty = document.createElement("p");
     this.empty.className = "empty";
     this.empty.hidden = true;
@@ -72,7 +73,7 @@ export class Chart extends EventTarget {
     this.empty.hidden = !this.empty.textContent;
     this.element.classList.toggle("bare", nothing !== ""); // no axes where there is nothing to measure
     this.#stale = true;
-    if (this.#visible) this.#render();
+    if (this.#visible || !this.plot) this.#render(); // once in any case: a picture of the whole page has all
   }
 
   /** Whether any value lies in what is shown. */
