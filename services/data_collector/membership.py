@@ -27,8 +27,6 @@ GROUP_OPTIONS = {
     "max_poll_interval_ms": 10_000,
     "auto_offset_reset": "latest",
     "allow_auto_create_topics": False,
-    # A topic that was made, or got more partitions, after the sharing is shared anew so soon.
-    "metadata_max_age_ms": 2_000,
 }
 _POLL_MS = 100
 _RETRY_S = 0.5
