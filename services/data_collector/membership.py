@@ -30,6 +30,7 @@ GROUP_OPTIONS = {
 }
 _POLL_MS = 100
 _RETRY_S = 0.5
+_PATIENCE_S = 3.0  # of the only member, until it is assigned something
 _TAIL_S = 0.4  # at most, of the 2 s of a hand-over
 
 _log = get_logger(__name__)
@@ -127,9 +128,14 @@ class Membership:
     def _take_part(self, consumer: Any, assignor: SharingAssignor) -> None:
         consumer.subscribe([self._topic])
         had: frozenset[int] = frozenset()
+        patience = Deadline(self._clock, _PATIENCE_S)
         while not self._stop.is_set():
             self.beat_at = self._clock.monotonic()
             consumer.poll(timeout_ms=_POLL_MS)
+            if had or not self.alone:
+                patience = Deadline(self._clock, _PATIENCE_S)
+            elif not patience.remaining():  # shared before the topic was known, and left at that
+                raise UnknownTopicOrPartitionError(f"nothing of {self._topic} to the only member")
             partitions, assignor.news = assignor.news, None
             if partitions is not None:
                 consumer.pause(*consumer.assignment())  # a member, not a reader
@@ -139,7 +145,7 @@ class Membership:
 
     def _tell(self, consumer: Any, partitions: frozenset[int], new: frozenset[int]) -> None:
         count = len(consumer.partitions_for_topic(self._topic) or ())
-        if not count or (self.alone and not partitions):  # shared before the topic was known
+        if not count:
             raise UnknownTopicOrPartitionError(f"{self._topic} was not there yet")
         places = {symbol: partition_of(symbol.encode(), count) for symbol in self._symbols}
         mine = frozenset(symbol for symbol, place in places.items() if place in partitions)
@@ -157,7 +163,7 @@ class Membership:
             return ()
 
     def _close(self, consumer: Any) -> None:
-        self.joined = False
+        self.joined = self.alone = False
         with suppress(KafkaError):
             consumer.close(timeout_ms=max(100, round(self._deadline.remaining() * 1000)))
 
