@@ -49,7 +49,7 @@ def measure() -> Iterator[Row]:
 def deployed(platform: ClusterPlatform) -> Iterator[Row]:
     """All workloads from built images, against the slowest of them: in it, and by itself."""
     platform.succeed("build.yml", market_data="simulated", **platform.ports)
-    begun = min(map(created, workloads(platform)))
+    begun = min(map(created, platform.workload_objects()))
     pods = [pod for pod in platform.objects("Pod") if pod["status"]["phase"] == "Running"]
     seconds = (max(map(ready_since, pods)) - begun).total_seconds()
     within = {service_of(pod): (ready_since(pod) - created(pod)).total_seconds() for pod in pods}
@@ -93,7 +93,7 @@ def again(platform: ClusterPlatform) -> Row:
 
 def requested(platform: ClusterPlatform) -> Iterator[Row]:
     """What all pods request, and the largest surge pod, against 4 CPUs and 6 GB."""
-    each = [(workload, *requests_of(workload)) for workload in workloads(platform)]
+    each = [(workload, *requests_of(workload)) for workload in platform.workload_objects()]
     total = [0.0, 0.0]
     surge = [0.0, 0.0]
     for workload, *amounts in each:
@@ -156,13 +156,6 @@ def run(*words: str) -> None:
     """Run a command; what it says is shown where it fails."""
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def workloads(platform: ClusterPlatform) -> list[dict[str, Any]]:
-    """Return all Deployments and StatefulSets."""
-    return [
-        item for kind in ("Deployment", "StatefulSet") for item in platform.objects(kind, "apps/v1")
-    ]
 
 
 def requests_of(workload: dict[str, Any]) -> tuple[float, float]:

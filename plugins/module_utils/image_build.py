@@ -9,6 +9,7 @@ import re
 import tarfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 from ansible.module_utils.layer import source_files
@@ -48,11 +49,13 @@ def build_arguments(package: str, python_image: str) -> dict[str, str]:
 
 
 def image_name(
-    repository: str, files: Mapping[str, bytes], arguments: Mapping[str, str], platform: str
+    options: Mapping[str, Any], name: str, files: Mapping[str, bytes], arguments: Mapping[str, str]
 ) -> str:
-    """Return repository and tag; ``platform`` empty is whatever the builder makes."""
+    """Return registry, ``name`` and tag; ``platform`` empty is whatever the builder makes."""
+    platform, registry = options["platform"], options["registry"]
     named_by = {**arguments, **({"platform": platform} if platform else {})}
-    return f"{repository}:{image_tag(files, named_by)}"
+    prefix = f"{registry.rstrip('/')}/" if registry else ""
+    return f"{prefix}{name}:{image_tag(files, named_by)}"
 
 
 def legacy_dockerfile(text: str, *, secrets: bool) -> str:

@@ -105,13 +105,12 @@ def main() -> None:
         secrets = read_secrets(options)
     except OSError as error:
         module.fail_json(msg=f"cannot read {error.filename}: {error.strerror}")
-    registry = f"{options['registry'].rstrip('/')}/" if options["registry"] else ""
     arguments = build_arguments(options["package"], options["python_image"])
-    image = image_name(f"{registry}{options['name']}", files, arguments, options["platform"])
+    image = image_name(options, options["name"], files, arguments)
     command, buildkit = build_command()
     report = {"image": image, "builder": "BuildKit" if buildkit else "legacy", "seconds": 0.0}
     size = size_mb(image)
-    if in_registry(image) if registry else size is not None:
+    if in_registry(image) if options["registry"] else size is not None:
         module.exit_json(changed=False, size_mb=size, **report)
     refuse_other_architecture(module)
     if module.check_mode:
@@ -119,8 +118,9 @@ def main() -> None:
     started = time.monotonic()
     if size is None:
         context = build_context(files, secrets, buildkit=buildkit)
-        build(module, command, image, context, secrets if buildkit else None)
-    if registry:
+        words = [*command, *(f"--build-arg={name}={value}" for name, value in arguments.items())]
+        build(module, words, image, context, secrets if buildkit else None)
+    if options["registry"]:
         push(module, image)
     report["seconds"] = round(time.monotonic() - started, 1)
     module.exit_json(changed=True, size_mb=size_mb(image), **report)
@@ -174,8 +174,6 @@ def build(
     }
     proxies = ("HTTP_PROXY", "HTTPS_PROXY") if options["proxy"] else ()  # kept out of the history
     words = [*command, "--quiet=false", "--tag", image]
-    arguments = build_arguments(options["package"], options["python_image"])
-    words += [f"--build-arg={name}={value}" for name, value in arguments.items()]
     words += [f"--build-arg={name}={options['proxy']}" for name in proxies]
     words += [f"--label=org.opencontainers.image.{key}={text}" for key, text in labels.items()]
     words += [f"--network={options['network']}"] if options["network"] else []

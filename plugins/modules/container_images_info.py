@@ -69,13 +69,12 @@ def main() -> None:
 
 def names_of(options: Mapping[str, Any]) -> dict[str, str]:
     """Return repository and tag by service."""
-    registry = f"{options['registry'].rstrip('/')}/" if options["registry"] else ""
     return {
         name: image_name(
-            f"{registry}{options['repository']}/{name}",
+            options,
+            f"{options['repository']}/{name}",
             image_files(Path(options["services"]), options["shared"], package),
             build_arguments(package, options["python_image"]),
-            options["platform"],
         )
         for name, package in options["packages"].items()
     }

@@ -95,13 +95,10 @@ class Window:
 
     def would_send(self, sources: Iterable[Source]) -> bool:
         """Return whether `send` should be called: there is something, and it is time for it."""
-        if not self._sent:
-            return any(source.has_more() for source in sources)
-        if self.singly or len(self._sent) > _SIZE // 2:
+        if self._sent and (self.singly or len(self._sent) > _SIZE // 2):
             return False
-        if self._clock.monotonic() - self._sent_at >= _PATIENCE_S:
-            return any(source.has_more() for source in sources)
-        return any(source.has_more(_MUCH) for source in sources)
+        due = not self._sent or self._clock.monotonic() - self._sent_at >= _PATIENCE_S
+        return any(source.has_more(0 if due else _MUCH) for source in sources)
 
     def send(self, sources: Iterable[Source]) -> None:
         """Send what there is and what there is room for."""

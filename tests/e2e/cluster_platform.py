@@ -100,13 +100,13 @@ class ClusterPlatform(LocalPlatform):
         items: list[Any] = [item.to_dict() for item in found.items]
         return items
 
+    def workload_objects(self) -> list[Any]:
+        """Return all Deployments, then all StatefulSets."""
+        return self.objects("Deployment", "apps/v1") + self.objects("StatefulSet", "apps/v1")
+
     def workloads(self) -> dict[str, int]:
         """Return wanted replicas by ``Kind/name``."""
-        return {
-            f"{kind}/{item['metadata']['name']}": item["spec"]["replicas"]
-            for kind in ("Deployment", "StatefulSet")
-            for item in self.objects(kind, "apps/v1")
-        }
+        return {_named(item): item["spec"]["replicas"] for item in self.workload_objects()}
 
     def process_names(self) -> dict[Any, str]:
         """Return the service of each pod that is not ending, by its unique id."""
@@ -121,8 +121,7 @@ class ClusterPlatform(LocalPlatform):
         """Return each workload's template; autoscalers may change how many pods are made of it."""
         return {
             item["metadata"]["name"]: item["spec"]["template"]
-            for kind in ("Deployment", "StatefulSet")
-            for item in self.objects(kind, "apps/v1")
+            for item in self.workload_objects()
             if item["metadata"]["name"] != besides
         }
 
@@ -145,9 +144,8 @@ class ClusterPlatform(LocalPlatform):
     def remembered(self) -> dict[str, int]:
         """Return how many replicas each workload that sleeps is to have again."""
         return {
-            f"{kind}/{item['metadata']['name']}": int(item["metadata"]["annotations"][_REPLICAS])
-            for kind in ("Deployment", "StatefulSet")
-            for item in self.objects(kind, "apps/v1")
+            _named(item): int(item["metadata"]["annotations"][_REPLICAS])
+            for item in self.workload_objects()
             if not item["spec"]["replicas"]
         }
 
@@ -297,6 +295,10 @@ class ClusterPlatform(LocalPlatform):
 
     def _log(self, name: str) -> str:
         return str(self._core().read_namespaced_pod_log(name, self.namespace))
+
+
+def _named(item: dict[str, Any]) -> str:
+    return f"{item['kind']}/{item['metadata']['name']}"
 
 
 def _as_in_the_image(entry: tarfile.TarInfo) -> tarfile.TarInfo:
