@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from kubernetes.utils import parse_quantity
 from tests.e2e.cluster_platform import ClusterPlatform, why_no_cluster
 
 from benchmarks.floors import empty_play
@@ -22,7 +23,6 @@ __all__ = ["measure"]
 
 _NAME = "app.kubernetes.io/name"
 _START_S = 180
-_UNITS = {"m": 1e-3, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 # What a project without a layer for its packages has: they follow the code.
 _PLAIN = """FROM {base}
 COPY . /app/
@@ -161,13 +161,8 @@ def run(*words: str) -> None:
 def requests_of(workload: dict[str, Any]) -> tuple[float, float]:
     """Return cores and GiB that one pod of a workload requests."""
     asked = workload["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"]
-    return amount(asked["cpu"]), amount(asked["memory"]) / GIB
-
-
-def amount(text: str) -> float:
-    """Return a quantity as a number."""
-    unit = next((unit for unit in _UNITS if text.endswith(unit)), "")
-    return float(text.removesuffix(unit)) * _UNITS.get(unit, 1.0)
+    cpu, memory = map(parse_quantity, (asked["cpu"], asked["memory"]))
+    return float(cpu), float(memory) / GIB
 
 
 def service_of(pod: dict[str, Any]) -> str:

@@ -68,7 +68,8 @@ cluster:
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _REGISTRY_S = 5.0
 _EXEC_S = 10.0
-_BROKER, _LOG_DIR = "kafka-0", "/data/kafka"  # as roles/kafka has it
+_BROKER = "kafka-0"
+_LOG_DIR = "/data/kafka"  # as roles/kafka has it
 _KINDS = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
 
 
