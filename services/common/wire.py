@@ -44,6 +44,7 @@ Sequence = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # the store's BIGIN
 _UTC_OFFSET = timedelta(0)
 # Characters of a decimal written out (the store's columns); no market needs half of them.
 _LONGEST_DECIMAL = 40
+_PLAIN = re.compile(rf"[0-9.]{{1,{_LONGEST_DECIMAL}}}")  # of a decimal: finite, not negative, short
 _TRADE_ID = re.compile(r"[!-~]{1,40}")  # printable ASCII: databases refuse some of the rest
 _SIZES = ("size", "bid_size", "ask_size", "buy_volume", "sell_volume")
 
@@ -98,23 +99,34 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         _require_utc("event_time", self.event_time)
         _require_utc("receive_time", self.receive_time)
-        _require_positive("price", self.price)
-        if self.bid is not None:
-            _require_positive("bid", self.bid)
-        if self.ask is not None:
-            _require_positive("ask", self.ask)
-        for name in _SIZES:
-            value = getattr(self, name)
-            if value is not None:
-                if not (value.is_finite() and value >= 0):
-                    raise ValueError(f"{name} must be finite and not negative, got {value}")
-                _require_short(name, value)
+        # One look at the text says all of a common value, thousands of which come in a second.
+        for value in (self.price, self.bid, self.ask):
+            if value is not None and not (value and _PLAIN.fullmatch(str(value))):
+                self._require_prices()
+        for value in (self.size, self.bid_size, self.ask_size, self.buy_volume, self.sell_volume):
+            if value is not None and not _PLAIN.fullmatch(str(value)):
+                self._require_sizes()
         if self.trade_id is not None and not _TRADE_ID.fullmatch(self.trade_id):
             raise ValueError(
                 f"trade_id must be 1 to 40 printable characters: {self.trade_id!r:.60}"
             )
         if self.bid is not None and self.ask is not None and self.bid > self.ask:
             raise ValueError(f"bid {self.bid} is above ask {self.ask}")
+
+    def _require_prices(self) -> None:
+        _require_positive("price", self.price)
+        if self.bid is not None:
+            _require_positive("bid", self.bid)
+        if self.ask is not None:
+            _require_positive("ask", self.ask)
+
+    def _require_sizes(self) -> None:
+        for name in _SIZES:
+            value = getattr(self, name)
+            if value is not None:
+                if not (value.is_finite() and value >= 0):
+                    raise ValueError(f"{name} must be finite and not negative, got {value}")
+                _require_short(name, value)
 
     @property
     def mid(self) -> float:
