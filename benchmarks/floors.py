@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from tests.e2e.local_platform import ROOT
 
 __all__ = ["bare_install", "empty_play", "percentile", "relay_latencies", "timed"]
 
+_ROOT = Path(__file__).parents[1]
 _LOCKS = (
     "requirements/controller.txt",
     *(
@@ -53,7 +53,7 @@ def bare_install() -> float:
                 venv = f"{folder}/{number}"
                 subprocess.run([uv, "venv", "-q", venv], check=True)
                 target = ["--python", f"{venv}/bin/python", "--require-hashes", "-r", lock]
-                subprocess.run([uv, "pip", "install", "-q", *target], check=True, cwd=ROOT)
+                subprocess.run([uv, "pip", "install", "-q", *target], check=True, cwd=_ROOT)
 
     return timed(install)
 
