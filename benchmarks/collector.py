@@ -48,7 +48,7 @@ __all__ = ["measure"]
 
 _SYMBOLS = tuple(f"S{number}X-USD" for number in range(8))
 _TICKS = 24_000
-_ROUNDS = 3
+_ROUNDS = 7
 _IN_FLIGHT = 16  # polls, when the schedule is fast
 _SHARE = 0.8  # of the bare loop
 _OUTAGE = 3600 * len(_SYMBOLS)

@@ -44,7 +44,10 @@ Sequence = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # the store's BIGIN
 _UTC_OFFSET = timedelta(0)
 # Characters of a decimal written out (the store's columns); no market needs half of them.
 _LONGEST_DECIMAL = 40
-_PLAIN = re.compile(rf"[0-9.]{{1,{_LONGEST_DECIMAL}}}")  # of a decimal: finite, not negative, short
+# Three prices and five sizes as their text, the common case: finite, short, prices not zero.
+_SIZE = rf"[0-9.]{{1,{_LONGEST_DECIMAL}}}"
+_PRICE = rf"(?=[0.]*[1-9]){_SIZE}"
+_PLAIN = re.compile(rf"{_PRICE}(?: (?:{_PRICE}|None)){{2}}(?: (?:{_SIZE}|None)){{5}}")
 _TRADE_ID = re.compile(r"[!-~]{1,40}")  # printable ASCII: databases refuse some of the rest
 _SIZES = ("size", "bid_size", "ask_size", "buy_volume", "sell_volume")
 
@@ -97,15 +100,15 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
     schema_version: Version = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
-        _require_utc("event_time", self.event_time)
-        _require_utc("receive_time", self.receive_time)
-        # One look at the text says all of a common value, thousands of which come in a second.
-        for value in (self.price, self.bid, self.ask):
-            if value is not None and not (value and _PLAIN.fullmatch(str(value))):
-                self._require_prices()
-        for value in (self.size, self.bid_size, self.ask_size, self.buy_volume, self.sell_volume):
-            if value is not None and not _PLAIN.fullmatch(str(value)):
-                self._require_sizes()
+        if self.event_time.tzinfo is not UTC or self.receive_time.tzinfo is not UTC:
+            _require_utc("event_time", self.event_time)
+            _require_utc("receive_time", self.receive_time)
+        # One look at the text of all decimals, as thousands of ticks come in a second.
+        text = f"{self.price!s} {self.bid!s} {self.ask!s} {self.size!s} {self.bid_size!s}"
+        text = f"{text} {self.ask_size!s} {self.buy_volume!s} {self.sell_volume!s}"
+        if not _PLAIN.fullmatch(text):
+            self._require_prices()
+            self._require_sizes()
         if self.trade_id is not None and not _TRADE_ID.fullmatch(self.trade_id):
             raise ValueError(
                 f"trade_id must be 1 to 40 printable characters: {self.trade_id!r:.60}"

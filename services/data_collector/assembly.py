@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+
+import msgspec
 
 from common.wire import Feed, Tick, Venue
 from data_collector.errors import AnswerError
@@ -12,7 +13,7 @@ from data_collector.venues import Observation, TakerTrade, Totals
 __all__ = ["Flow", "Stamp", "assemble", "flow_between", "flow_since"]
 
 
-class Stamp(NamedTuple):
+class Stamp(msgspec.Struct, frozen=True, gc=False):
     """What the collector adds to an observation; ``sequence`` is the scheduled microsecond."""
 
     venue: Venue
@@ -21,7 +22,7 @@ class Stamp(NamedTuple):
     receive_time: datetime
 
 
-class Flow(NamedTuple):
+class Flow(msgspec.Struct, frozen=True, gc=False):
     """What takers bought and sold."""
 
     buy: Decimal
@@ -35,8 +36,10 @@ def flow_since(trades: Sequence[TakerTrade], last_id: int | None) -> Flow | None
     buy = sell = Decimal(0)
     for trade in trades:
         if trade.trade_id > last_id and trade.size.is_finite():
-            buy += trade.size if trade.taker_buys else 0
-            sell += 0 if trade.taker_buys else trade.size
+            if trade.taker_buys:
+                buy += trade.size
+            else:
+                sell += trade.size
     return Flow(buy, sell)
 
 

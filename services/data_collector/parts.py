@@ -110,6 +110,7 @@ def producer_of(settings: CollectorSettings) -> Any:
         f"{settings.service_name}-{settings.slot}",
         delivery_timeout_ms=_FOREVER_MS,  # the spool bounds it, order is kept
         max_block_ms=2_000,
+        batch_size=1 << 16,  # what a window sends at once goes into one for each partition
         allow_auto_create_topics=False,
         **_RECONNECT,
     )

@@ -7,6 +7,7 @@ from functools import lru_cache
 from itertools import takewhile
 from typing import Any, NamedTuple
 
+import msgspec
 from kafka.future import Future
 
 from common.clock import Clock
@@ -51,7 +52,7 @@ class Source:
         return ahead > than if end.segment == self.sent.segment else end > self.sent
 
 
-class Sent(NamedTuple):
+class Sent(msgspec.Struct, frozen=True):
     """A record on its way."""
 
     source: Source
@@ -127,12 +128,12 @@ class Window:
         return oldest if oldest and oldest.future.failed() else None
 
     def _send(self, source: Source, record: Record, counts: Mapping[str, int], now: float) -> Sent:
-        kind, key, value = record.entry
-        topic = self._topics.of(kind)
+        entry = record.entry
+        topic = self._topics.of(entry.kind)
         # The client would compute the partition anew for each record.
-        partition = _partition_of(key, counts[topic])
+        partition = _partition_of(entry.key, counts[topic])
         try:
-            future = self._producer.send(topic, value, key, partition=partition)
+            future = self._producer.send(topic, entry.value, entry.key, partition=partition)
         except REJECTED as error:  # by the client itself, before it was put into a batch
             return Sent(source, record, Future().failure(error), now, alone=True)
         return Sent(source, record, future, now, alone=self.singly)

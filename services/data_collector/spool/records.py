@@ -4,7 +4,8 @@ import struct
 import zlib
 from collections.abc import Iterator
 from enum import IntEnum
-from typing import NamedTuple
+
+import msgspec
 
 __all__ = ["MAX_BODY", "Entry", "Kind", "frame", "scan"]
 
@@ -22,7 +23,7 @@ class Kind(IntEnum):
 _KINDS = {int(kind): kind for kind in Kind}
 
 
-class Entry(NamedTuple):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One message to be delivered; ``key`` is at most 255 bytes."""
 
     kind: Kind
@@ -49,15 +50,8 @@ def scan(data: bytes) -> Iterator[tuple[int, Entry]]:
         if not 2 <= length <= MAX_BODY or end > len(data):
             return
         body = data[start + _HEADER.size : end]
-        entry = _parse(body) if zlib.crc32(body) == checksum else None
-        if entry is None:
+        kind, value = _KINDS.get(body[0]), 2 + body[1]
+        if kind is None or value > length or zlib.crc32(body) != checksum:
             return
-        yield end, entry
+        yield end, Entry(kind, body[2:value], body[value:])
         start = end
-
-
-def _parse(body: bytes) -> Entry | None:
-    kind, end = _KINDS.get(body[0]), 2 + body[1]
-    if kind is None or end > len(body):
-        return None
-    return Entry(kind, body[2:end], body[end:])

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
+
+import msgspec
 
 from common.clock import Clock
 from common.log import get_logger
@@ -33,7 +35,7 @@ class SpoolOptions:
     fsync_interval_s: float = 1.0
 
 
-class Record(NamedTuple):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """An entry and the position behind it, which acknowledges it."""
 
     end: Position

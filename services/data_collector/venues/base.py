@@ -29,7 +29,7 @@ class Request:
     required: bool = True
 
 
-class TakerTrade(NamedTuple):
+class TakerTrade(msgspec.Struct, frozen=True, gc=False):
     """One trade; identifiers grow."""
 
     trade_id: int
