@@ -35,6 +35,8 @@ export const TOGETHER = {
   filters: { pub: (type) => type !== "mousedown" && type !== "mouseup", sub: () => true },
 };
 
+const OUT_OF_SIGHT_MS = 10_000; // between two drawings
+
 /** Emits `zoom` {min, max}, `pan` (a share of the width), `follow`, and `hover` (an index or null). */
 export class Chart extends EventTarget {
   /** @type {uPlot | null} */ plot = null;
@@ -44,6 +46,8 @@ export class Chart extends EventTarget {
   /** @type {((value: number) => string) | null} */ atY = null;
   #visible = true;
   #stale = true;
+  #drawn = false; // whether what was drawn last had anything to show
+  #drawnAt = -Infinity;
   #tagX = label("tag-x");
   #tagY = label("tag-y");
 
@@ -69,11 +73,14 @@ export class Chart extends EventTarget {
   show(data, span, nothing = "") {
     this.data = data;
     this.span = span;
-    this.empty.textContent = nothing || (this.#shows() ? "" : "Nothing in this time");
+    const shows = this.#shows();
+    this.empty.textContent = nothing || (shows ? "" : "Nothing in this time");
     this.empty.hidden = !this.empty.textContent;
     this.element.classList.toggle("bare", nothing !== ""); // no axes where there is nothing to measure
     this.#stale = true;
-    if (this.#visible || !this.plot) this.#render(); // once in any case: a picture of the whole page has all
+    // Out of sight seldom, but a picture of the whole page has all of it.
+    const due = performance.now() - this.#drawnAt > OUT_OF_SIGHT_MS || (shows && !this.#drawn);
+    if (this.#visible || due) this.#render();
   }
 
   /** Whether any value lies in what is shown. */
@@ -97,6 +104,8 @@ export class Chart extends EventTarget {
 
   #render() {
     this.#stale = false;
+    this.#drawn = this.#shows();
+    this.#drawnAt = performance.now();
     if (!this.plot) this.#build();
     const plot = this.plot;
     if (!plot) return;
