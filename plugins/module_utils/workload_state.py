@@ -124,3 +124,36 @@ def newest_pods(
         and labels.items() <= (pod["metadata"].get("labels") or {}).items()
     ]
     return sorted(mine, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), reverse=True)
+
+
+def version_labels(
+    workload: Mapping[str, Any], replica_sets: Iterable[Mapping[str, Any]]
+) -> dict[str, str]:
+    """Return the labels that only the pods of a workload's newest version have.
+
+    An autoscaler may start pods of the version before while a new one is rolled out.
+    """
+    labels: dict[str, str] = dict(workload["spec"]["template"]["metadata"]["labels"])
+    if workload["kind"] == "StatefulSet":
+        version = (workload.get("status") or {}).get("updateRevision")
+        return labels | ({"controller-revision-hash": str(version)} if version else {})
+    versions = versions_of(workload, replica_sets)
+    return labels | (dict(versions[0]["metadata"]["labels"]) if versions else {})
+
+
+def versions_of(
+    deployment: Mapping[str, Any], replica_sets: Iterable[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """Return the replica sets of a Deployment, the newest version first."""
+    uid = deployment["metadata"].get("uid")
+    mine = (
+        each
+        for each in replica_sets
+        if any(owner["uid"] == uid for owner in each["metadata"].get("ownerReferences") or [])
+    )
+    return sorted(mine, key=_revision, reverse=True)
+
+
+def _revision(replica_set: Mapping[str, Any]) -> int:
+    marks = replica_set["metadata"].get("annotations") or {}
+    return int(marks.get("deployment.kubernetes.io/revision", 0))

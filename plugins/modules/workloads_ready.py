@@ -17,6 +17,7 @@ from ansible.module_utils.workload_state import (
     pod_fault,
     pod_words,
     refused,
+    version_labels,
 )
 
 DOCUMENTATION = r"""
@@ -94,6 +95,15 @@ class Cluster:
         found: list[dict[str, Any]] = self._kube.items(path)
         return found
 
+    def newest_pods(self, workloads: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Any]]:
+        """Return the pods of each workload's newest version, newest first."""
+        space = f"/apis/apps/v1/namespaces/{self._namespace}/replicasets"
+        pods, sets = self.pods(), self._kube.items(space)
+        return {
+            name: newest_pods(pods, version_labels(workload, sets))
+            for name, workload in workloads.items()
+        }
+
     def story(self, pod: str) -> list[str]:
         """Return a pod's last events and log lines."""
         space = f"/api/v1/namespaces/{self._namespace}"
@@ -137,19 +147,19 @@ def wait(module: Any, cluster: Cluster) -> None:
             reasons = [
                 f"{name} is not ready after {passed:.0f} s: {why}" for name, why in waiting.items()
             ]
-            module.fail_json(msg="\n".join([*reasons, *newest_story(cluster, found, waiting)]))
+            module.fail_json(msg="\n".join([*reasons, *newest_story(cluster, there)]))
         time.sleep(_POLL_S)
 
 
 def first_fault(cluster: Cluster, workloads: Mapping[str, Mapping[str, Any]], restarts: int) -> str:
     """Return the message about the first workload that cannot become ready; empty while all may."""
-    pods = cluster.pods()
+    pods = cluster.newest_pods(workloads)
     now = datetime.datetime.now(datetime.timezone.utc)  # noqa: TID251, UP017 - a module has no clock
     for name, workload in workloads.items():
         why = refused(workload)
         if why:
             return f"{name}: {why}"
-        for pod in newest_pods(pods, workload["spec"]["template"]["metadata"]["labels"])[:3]:
+        for pod in pods[name][:3]:
             born = datetime.datetime.fromisoformat(str(pod["metadata"]["creationTimestamp"]))
             fault = pod_fault(pod, (now - born).total_seconds(), restarts)
             if fault:
@@ -158,18 +168,13 @@ def first_fault(cluster: Cluster, workloads: Mapping[str, Mapping[str, Any]], re
     return ""
 
 
-def newest_story(
-    cluster: Cluster, found: Mapping[str, Mapping[str, Any]], waiting: Mapping[str, str]
-) -> list[str]:
-    """Return what the newest pod of each waiting workload says."""
-    pods = cluster.pods()
+def newest_story(cluster: Cluster, workloads: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return what the newest pod of each workload says."""
     lines: list[str] = []
-    for name in waiting:
-        if name in found:
-            labels = found[name]["spec"]["template"]["metadata"]["labels"]
-            for pod in newest_pods(pods, labels)[:1]:
-                pod_name = pod["metadata"]["name"]
-                lines += [f"{name}: pod {pod_name}: {pod_words(pod)}", *cluster.story(pod_name)]
+    for name, pods in cluster.newest_pods(workloads).items():
+        for pod in pods[:1]:
+            pod_name = pod["metadata"]["name"]
+            lines += [f"{name}: pod {pod_name}: {pod_words(pod)}", *cluster.story(pod_name)]
     return lines
 
 

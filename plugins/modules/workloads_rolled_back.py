@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.kube_api import WHERE, Kube, KubeError
-from ansible.module_utils.workload_state import not_rolled_out
+from ansible.module_utils.workload_state import not_rolled_out, versions_of
 
 DOCUMENTATION = r"""
 ---
@@ -66,27 +66,12 @@ def serving_template(
     """Return the template to go back to; None when nothing is wrong or nothing older serves."""
     if not not_rolled_out(deployment):
         return None
-    mine = [
-        each
-        for each in sets
-        if any(
-            owner["uid"] == deployment["metadata"]["uid"]
-            for owner in each["metadata"].get("ownerReferences") or []
-        )
-    ]
-    newest = max(mine, key=revision, default=None)
-    older = [each for each in mine if each is not newest and serves(each)]
+    older = [each for each in versions_of(deployment, sets)[1:] if serves(each)]
     if not older:
         return None
-    template: dict[str, Any] = max(older, key=revision)["spec"]["template"]
+    template: dict[str, Any] = older[0]["spec"]["template"]
     labels = {key: value for key, value in template["metadata"]["labels"].items() if key != _HASH}
     return {**template, "metadata": {**template["metadata"], "labels": labels}}
-
-
-def revision(replica_set: Mapping[str, Any]) -> int:
-    """Return a replica set's number in its Deployment's history."""
-    marks = replica_set["metadata"].get("annotations") or {}
-    return int(marks.get("deployment.kubernetes.io/revision", 0))
 
 
 def serves(replica_set: Mapping[str, Any]) -> bool:

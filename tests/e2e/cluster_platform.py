@@ -90,7 +90,7 @@ class ClusterPlatform(LocalPlatform):
             playbook,
             *arguments,
             "-e",
-            json.dumps({**told, **known}),
+            json.dumps({**told, **known}, default=str),
         ]
 
     def objects(self, kind: str, api_version: str = "v1") -> list[Any]:

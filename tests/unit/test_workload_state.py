@@ -9,6 +9,7 @@ from plugins.module_utils.workload_state import (
     pod_fault,
     pod_words,
     refused,
+    version_labels,
 )
 
 
@@ -81,6 +82,24 @@ def test_pods_that_are_going_are_not_asked() -> None:
     pods = [named("old", "1"), named("new", "2"), named("gone", "3", deletionTimestamp="4")]
     assert [p["metadata"]["name"] for p in newest_pods(pods, {"app": "a"})] == ["new", "old"]
     assert newest_pods(pods, {"app": "b"}) == []
+
+
+def test_pods_of_the_version_before_are_told_from_those_of_the_newest() -> None:
+    def version(number: int, mark: str, owner: str = "d") -> dict[str, Any]:
+        annotations = {"deployment.kubernetes.io/revision": str(number)}
+        labels = {"app": "a", "pod-template-hash": mark}
+        owners = [{"uid": owner}]
+        return {
+            "metadata": {"annotations": annotations, "labels": labels, "ownerReferences": owners}
+        }
+
+    template = {"metadata": {"labels": {"app": "a"}}}
+    kinds = {"kind": "Deployment", "metadata": {"uid": "d"}, "spec": {"template": template}}
+    versions = [version(9, "before"), version(10, "newest"), version(11, "another's", "e")]
+    assert version_labels(kinds, versions) == {"app": "a", "pod-template-hash": "newest"}
+    assert version_labels(kinds, []) == {"app": "a"}
+    stateful = {**kinds, "kind": "StatefulSet", "status": {"updateRevision": "a-7"}}
+    assert version_labels(stateful, versions) == {"app": "a", "controller-revision-hash": "a-7"}
 
 
 def test_what_a_pod_does_is_said_in_words() -> None:
