@@ -79,6 +79,10 @@ audit: $(DEV_READY) ## known vulnerabilities in what is locked
 bench: $(DEV_READY) ## measured ratios, each beside its floor (PARTS="lifecycle store": only these)
 	$(BIN)/python -m benchmarks $(PARTS)
 
+.PHONY: backtest
+backtest: $(DEV_READY) ## score the forecasts on recordings (DATA=DIR_OR_FILE, ARGS="--report out.html")
+	$(BIN)/python -m bitcoin_forecast_app.backtest --data $(or $(DATA),$(error type: make backtest DATA=DIR_OR_FILE)) $(ARGS)
+
 .PHONY: soak
 soak: $(DEV_READY) ## a simulated day at speed under faults of every kind, and its ledger (about 25 minutes)
 	$(BIN)/python -m tests.soak $(ARGS)
