@@ -50,8 +50,8 @@ def scan(data: bytes) -> Iterator[tuple[int, Entry]]:
         if not 2 <= length <= MAX_BODY or end > len(data):
             return
         body = data[start + _HEADER.size : end]
-        kind, value = _KINDS.get(body[0]), 2 + body[1]
-        if kind is None or value > length or zlib.crc32(body) != checksum:
+        kind, key_end = _KINDS.get(body[0]), 2 + body[1]
+        if kind is None or key_end > length or zlib.crc32(body) != checksum:
             return
-        yield end, Entry(kind, body[2:value], body[value:])
+        yield end, Entry(kind, body[2:key_end], body[key_end:])
         start = end
