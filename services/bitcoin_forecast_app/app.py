@@ -90,7 +90,7 @@ def _serve(settings: ForecastSettings, database: Database, stop: threading.Event
     source = TickSource(reader, settings.topic_prices)
     worker = Worker(settings, database, source, publisher, watch, metrics, vitals)
     registry = Registry(settings.model_dir, settings.feed)
-    trainer = Trainer(settings, clock, metrics)
+    trainer = Trainer(settings, clock, metrics, registry.trained_at)
     supervision = Supervision(worker, registry, trainer, metrics, clock)
     checkpoint = Checkpoint(database, clock)
     policy = RetentionPolicy(settings.retention_ticks_days, settings.retention_predictions_days)

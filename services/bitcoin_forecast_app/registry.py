@@ -14,6 +14,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 from zipfile import BadZipFile
@@ -74,6 +75,14 @@ class Registry:
             return _read_json(self.directory / "last_training.json")
         except ArtefactError:
             return {}
+
+    @property
+    def trained_at(self) -> datetime | None:
+        """Return when the newest training run was, None before the first."""
+        try:
+            return datetime.fromisoformat(str(self.last_training()["trained_at"]))
+        except (KeyError, ValueError):
+            return None
 
     def load(self, version: str) -> Model:
         """Return a version's model.

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import datetime
 from typing import Any
 
 from bitcoin_forecast_app.metrics import Metrics
@@ -23,14 +24,26 @@ _log = get_logger(__name__)
 
 
 class Trainer:
-    """Starts ``python -m bitcoin_forecast_app.train`` now and then; `poll` never blocks."""
+    """Starts ``python -m bitcoin_forecast_app.train`` now and then; `poll` never blocks.
 
-    def __init__(self, settings: ForecastSettings, clock: Clock, metrics: Metrics) -> None:
+    ``trained_at`` is when an earlier process had a model trained: a restart brings none forward.
+    """
+
+    def __init__(
+        self,
+        settings: ForecastSettings,
+        clock: Clock,
+        metrics: Metrics,
+        trained_at: datetime | None = None,
+    ) -> None:
         self._settings = settings
         self._clock = clock
         self._metrics = metrics
         self._process: subprocess.Popen[bytes] | None = None
         self._began: float | None = None
+        if trained_at is not None:
+            age_s = (clock.now() - trained_at).total_seconds()
+            self._began = clock.monotonic() - max(0.0, age_s)
         self._too_little = False
         self.last_result = "none yet"
 

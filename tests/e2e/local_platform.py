@@ -173,12 +173,17 @@ class LocalPlatform:
         assert predictions >= before.predictions
         after = self.end_offsets()
         assert all(after[topic] >= end for topic, end in before.end_offsets.items())
-        # At first the page has heard of none; a training may have brought a newer one.
-        wait_until(
-            lambda: trained(self.health()["model_version"]) >= trained(before.model_version),
-            20,
-            f"the model {before.model_version} or a newer one",
-        )
+        # At first the page has heard of none.
+        what = f"the model {before.model_version} or what a later training decided"
+        wait_until(lambda: self.has_kept_model(before.model_version), 20, what)
+
+    def has_kept_model(self, version: str) -> bool:
+        """Return whether ``version`` is in service, or a training since has decided otherwise."""
+        answer = httpx.get(f"{self.web}/api/v1/models", timeout=5).json()
+        last = answer["last_training"] or {"version": "", "promoted": False, "reason": ""}
+        changed = last["promoted"] or "withdrawn" in last["reason"]
+        decided = changed and trained(last["version"]) > trained(version)
+        return decided or trained(self.health()["model_version"]) == trained(version)
 
     def last_sequence(self) -> int:
         """Return the sequence of the newest stored tick, in microseconds."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -168,8 +168,14 @@ class School:
         settings = ForecastSettings(
             database_url="sqlite:///x", model_dir=folder, leader_lock_file=folder / "lock"
         )
-        self.trainer = Trainer(settings, self.clock, Metrics(CollectorRegistry()))
+        self.settings = settings
+        self.start()
         patch.setattr("subprocess.Popen", self._start)
+
+    def start(self, trained_at: datetime | None = None) -> None:
+        """Be a new process."""
+        metrics = Metrics(CollectorRegistry())
+        self.trainer = Trainer(self.settings, self.clock, metrics, trained_at)
 
     def _start(self, *_arguments: Any, **_options: Any) -> Run:
         self.runs.append(Run())
@@ -198,6 +204,14 @@ def test_training_begins_when_enough_is_stored_then_every_quarter_of_an_hour(
     assert school.pass_time(890) == 1
     assert school.trainer.last_result == "promoted: better"
     assert school.pass_time(20) == 2
+
+
+def test_a_restart_brings_no_training_forward(school: School) -> None:
+    school.start(school.clock.now() - timedelta(seconds=300))
+    assert school.pass_time(590) == 0
+    assert school.pass_time(20) == 1
+    school.start(school.clock.now() - timedelta(days=2))
+    assert school.pass_time(1) == 2
 
 
 def test_drift_brings_the_next_run_forward(school: School) -> None:
