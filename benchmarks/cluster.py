@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from kubernetes.utils import parse_quantity
 from tests.e2e.cluster_platform import ClusterPlatform, why_no_cluster
+from tests.e2e.local_platform import wait_until
 
 from benchmarks.floors import empty_play
 from benchmarks.lifecycle import GIB, fresh_platform
@@ -23,6 +24,7 @@ __all__ = ["measure"]
 
 _NAME = "app.kubernetes.io/name"
 _START_S = 180
+_SETTLE_S = 20
 # What a project without a layer for its packages has: they follow the code.
 _PLAIN = """FROM {base}
 COPY . /app/
@@ -50,7 +52,7 @@ def deployed(platform: ClusterPlatform) -> Iterator[Row]:
     """All workloads from built images, against the slowest of them: in it, and by itself."""
     platform.succeed("build.yml", market_data="simulated", **platform.ports)
     begun = min(map(created, platform.workload_objects()))
-    pods = [pod for pod in platform.objects("Pod") if pod["status"]["phase"] == "Running"]
+    pods = running(platform)
     seconds = (max(map(ready_since, pods)) - begun).total_seconds()
     within = {service_of(pod): (ready_since(pod) - created(pod)).total_seconds() for pod in pods}
     alone = {service: start_alone(platform, service) for service in within}
@@ -66,6 +68,8 @@ def deployed(platform: ClusterPlatform) -> Iterator[Row]:
 
 def start_alone(platform: ClusterPlatform, service: str) -> float:
     """Replace a service's pods while all others run; return seconds until the new one is ready."""
+    wait_until(lambda: all(map(is_ready, running(platform))), _START_S, "ready pods")
+    time.sleep(_SETTLE_S)  # those that lost a broker with the one before have found it again
     before = {pod["metadata"]["uid"] for pod in platform.objects("Pod")}
     platform.kill_pods(service, grace_s=20)
     born, end = 0.0, time.monotonic() + _START_S
@@ -76,7 +80,7 @@ def start_alone(platform: ClusterPlatform, service: str) -> float:
             if service_of(pod) == service and pod["metadata"]["uid"] not in before
         ]
         born = born or (time.monotonic() if new else 0.0)
-        if any(condition(pod, "Ready").get("status") == "True" for pod in new):
+        if any(map(is_ready, new)):
             return time.monotonic() - born
         time.sleep(0.2)
     raise AssertionError(f"{service} was not ready again within {_START_S} s")
@@ -163,6 +167,16 @@ def requests_of(workload: dict[str, Any]) -> tuple[float, float]:
     asked = workload["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"]
     cpu, memory = map(parse_quantity, (asked["cpu"], asked["memory"]))
     return float(cpu), float(memory) / GIB
+
+
+def running(platform: ClusterPlatform) -> list[dict[str, Any]]:
+    """Return the pods that run, ready or not."""
+    return [pod for pod in platform.objects("Pod") if pod["status"]["phase"] == "Running"]
+
+
+def is_ready(pod: dict[str, Any]) -> bool:
+    """Return whether a pod is ready."""
+    return bool(condition(pod, "Ready").get("status") == "True")
 
 
 def service_of(pod: dict[str, Any]) -> str:
