@@ -5,6 +5,7 @@ to wait. gunicorn's own linger keeps idle connections for 2 s after SIGTERM and 
 on them with ``Connection: close``, so that no client's request is cut.
 """
 
+import gc
 import logging
 import socket
 import sys
@@ -136,6 +137,8 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
         threading.Thread(target=self._hang_up_on_the_slow, daemon=True).start()
         # On a shared socket the other slot serves meanwhile; alone, the backlog keeps the callers.
         runtime.wait_until_ready(self._stopping, self.notify)
+        gc.collect()
+        gc.freeze()  # what is there by now stays: no pause to look through it while a client waits
         try:
             super().run()
         finally:
