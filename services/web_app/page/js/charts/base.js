@@ -46,7 +46,8 @@ export class Chart extends EventTarget {
   /** @type {((value: number) => string) | null} */ atY = null;
   #visible = true;
   #stale = true;
-  #drawn = false; // whether what was drawn last had anything to show
+  #shown = false; // whether what is to be drawn has anything to show
+  #drawn = false; // whether what was drawn last had
   #drawnAt = -Infinity;
   #tagX = label("tag-x");
   #tagY = label("tag-y");
@@ -73,13 +74,13 @@ export class Chart extends EventTarget {
   show(data, span, nothing = "") {
     this.data = data;
     this.span = span;
-    const shows = this.#shows();
-    this.empty.textContent = nothing || (shows ? "" : "Nothing in this time");
+    this.#shown = this.#shows();
+    this.empty.textContent = nothing || (this.#shown ? "" : "Nothing in this time");
     this.empty.hidden = !this.empty.textContent;
     this.element.classList.toggle("bare", nothing !== ""); // no axes where there is nothing to measure
     this.#stale = true;
     // Out of sight seldom, but a picture of the whole page has all of it.
-    const due = performance.now() - this.#drawnAt > OUT_OF_SIGHT_MS || (shows && !this.#drawn);
+    const due = performance.now() - this.#drawnAt > OUT_OF_SIGHT_MS || (this.#shown && !this.#drawn);
     if (this.#visible || due) this.#render();
   }
 
@@ -104,7 +105,7 @@ export class Chart extends EventTarget {
 
   #render() {
     this.#stale = false;
-    this.#drawn = this.#shows();
+    this.#drawn = this.#shown;
     this.#drawnAt = performance.now();
     if (!this.plot) this.#build();
     const plot = this.plot;
