@@ -7,9 +7,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible.module_utils.cluster_state import name_of, quantity, replicas_of
-from ansible.module_utils.workload_state import not_rolled_out, pod_fault, refused
+from ansible.module_utils.workload_state import (
+    not_rolled_out,
+    pod_fault,
+    refused,
+    revision,
+    versions_of,
+)
 
-_REVISION = "deployment.kubernetes.io/revision"
 _NAME = "app.kubernetes.io/name"
 _OOM = "OOMKilled"
 _YOUNG_S = 60.0
@@ -177,22 +182,15 @@ def history(
     deployment: Mapping[str, Any], sets: Iterable[Mapping[str, Any]], now: datetime.datetime
 ) -> list[dict[str, Any]]:
     """Return a Deployment's versions, newest first."""
-    uid = deployment["metadata"].get("uid")
-    mine = [
-        each
-        for each in sets
-        if any(o.get("uid") == uid for o in each["metadata"].get("ownerReferences") or [])
-    ]
-    rows = [
+    return [
         {
-            "revision": int((each["metadata"].get("annotations") or {}).get(_REVISION, 0)),
+            "revision": revision(each),
             "image": each["spec"]["template"]["spec"]["containers"][0]["image"],
             "ready": int((each.get("status") or {}).get("readyReplicas", 0)),
             "age_s": (now - moment(each["metadata"]["creationTimestamp"])).total_seconds(),
         }
-        for each in mine
+        for each in versions_of(deployment, sets)
     ]
-    return sorted(rows, key=lambda row: -row["revision"])
 
 
 def cluster_problems(status: Mapping[str, Any], commands: Mapping[str, str]) -> list[str]:

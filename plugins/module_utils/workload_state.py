@@ -151,9 +151,10 @@ def versions_of(
         for each in replica_sets
         if any(owner["uid"] == uid for owner in each["metadata"].get("ownerReferences") or [])
     )
-    return sorted(mine, key=_revision, reverse=True)
+    return sorted(mine, key=revision, reverse=True)
 
 
-def _revision(replica_set: Mapping[str, Any]) -> int:
+def revision(replica_set: Mapping[str, Any]) -> int:
+    """Return a replica set's number in its Deployment's history."""
     marks = replica_set["metadata"].get("annotations") or {}
     return int(marks.get("deployment.kubernetes.io/revision", 0))
