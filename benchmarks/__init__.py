@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
-_SERVICES = str(Path(__file__).parents[1] / "services")
+ROOT = Path(__file__).parents[1]
+_SERVICES = str(ROOT / "services")
 if _SERVICES not in sys.path:  # ``make`` says where they are; without it nothing else does
     sys.path.insert(1, _SERVICES)

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from benchmarks import ROOT
+
 __all__ = ["bare_install", "empty_play", "percentile", "relay_latencies", "timed"]
 
-_ROOT = Path(__file__).parents[1]
 _LOCKS = (
     "requirements/controller.txt",
     *(
@@ -53,7 +54,7 @@ def bare_install() -> float:
                 venv = f"{folder}/{number}"
                 subprocess.run([uv, "venv", "-q", venv], check=True)
                 target = ["--python", f"{venv}/bin/python", "--require-hashes", "-r", lock]
-                subprocess.run([uv, "pip", "install", "-q", *target], check=True, cwd=_ROOT)
+                subprocess.run([uv, "pip", "install", "-q", *target], check=True, cwd=ROOT)
 
     return timed(install)
 

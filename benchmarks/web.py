@@ -27,6 +27,7 @@ from tests.support.kafka_cluster import KafkaCluster
 from tests.support.market_producer import open_store
 from tests.support.web_process import LiveMarket, WebProcess
 
+from benchmarks import ROOT
 from benchmarks.floors import percentile
 from benchmarks.table import Row
 from benchmarks.web_clients import ask, request_rate
@@ -35,8 +36,7 @@ from web_app.install_frontend import install
 
 __all__ = ["measure"]
 
-_ROOT = Path(__file__).resolve().parents[1]
-_FRONTEND = _ROOT / ".cache" / "frontend"
+_FRONTEND = ROOT / ".cache" / "frontend"
 _TOPICS = ("prices", "predictions")
 _FEED, _SYMBOL = "simulated", "BTC-USD"
 _ROUNDS, _ROUND_S = 3, 3.0
@@ -213,7 +213,7 @@ def _delivery(stage: _Stage, count: int, seconds: float) -> list[float]:
     """Return milliseconds from the publication of each tick to its arrival at each client."""
     command = [sys.executable, "-m", "benchmarks.web_clients", "127.0.0.1", str(stage.port)]
     command += [f"/api/v1/stream?symbol={_SYMBOL}", str(count), str(seconds)]
-    ran = subprocess.run(command, capture_output=True, text=True, check=True, cwd=_ROOT)
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     arrivals = {int(sequence): times for sequence, times in json.loads(ran.stdout).items()}
     whole = {sequence: times for sequence, times in arrivals.items() if len(times) == count}
     assert len(whole) >= seconds / 2, {sequence: len(times) for sequence, times in arrivals.items()}
