@@ -90,7 +90,7 @@ def _serve(settings: ForecastSettings, database: Database, stop: threading.Event
     source = TickSource(reader, settings.topic_prices)
     worker = Worker(settings, database, source, publisher, watch, metrics, vitals)
     registry = Registry(settings.model_dir, settings.feed)
-    trainer = Trainer(settings, clock, metrics, registry.trained_at)
+    trainer = Trainer(settings, clock, metrics)
     supervision = Supervision(worker, registry, trainer, metrics, clock)
     checkpoint = Checkpoint(database, clock)
     policy = RetentionPolicy(settings.retention_ticks_days, settings.retention_predictions_days)
@@ -107,6 +107,7 @@ def _serve(settings: ForecastSettings, database: Database, stop: threading.Event
             health.role = "active"
             metrics.active.set(1)
             _log.info("active")
+            trainer.resume(registry.trained_at)
             gc.collect()
             gc.freeze()  # modules and state so far are for good: no pause to look through them
             worker.run(stop, partial(_keep_house, supervision, showcase, retention, checkpoint))

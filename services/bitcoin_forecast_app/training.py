@@ -24,26 +24,14 @@ _log = get_logger(__name__)
 
 
 class Trainer:
-    """Starts ``python -m bitcoin_forecast_app.train`` now and then; `poll` never blocks.
+    """Starts ``python -m bitcoin_forecast_app.train`` now and then; `poll` never blocks."""
 
-    ``trained_at`` is when an earlier process had a model trained: a restart brings none forward.
-    """
-
-    def __init__(
-        self,
-        settings: ForecastSettings,
-        clock: Clock,
-        metrics: Metrics,
-        trained_at: datetime | None = None,
-    ) -> None:
+    def __init__(self, settings: ForecastSettings, clock: Clock, metrics: Metrics) -> None:
         self._settings = settings
         self._clock = clock
         self._metrics = metrics
         self._process: subprocess.Popen[bytes] | None = None
         self._began: float | None = None
-        if trained_at is not None:
-            age_s = (clock.now() - trained_at).total_seconds()
-            self._began = clock.monotonic() - max(0.0, age_s)
         self._too_little = False
         self.last_result = "none yet"
 
@@ -51,6 +39,12 @@ class Trainer:
     def running(self) -> bool:
         """Return whether a run is under way."""
         return self._process is not None
+
+    def resume(self, trained_at: datetime | None) -> None:
+        """Go on from when an earlier process trained last: a take-over brings no run forward."""
+        if trained_at is not None:
+            age_s = (self._clock.now() - trained_at).total_seconds()
+            self._began = self._clock.monotonic() - max(0.0, age_s)
 
     def poll(self, ticks: int, *, drifting: bool = False) -> None:
         """Start a run where one is due (``ticks`` are stored), or take note of one that ended."""

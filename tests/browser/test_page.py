@@ -269,7 +269,7 @@ def test_older_data_come_while_panning_and_finer_ones_while_zooming(
     for _ in range(4):
         page.locator("#pan-left").click()
     page.wait_for_function("begin => page.market.window.start < begin - 200", arg=begin)
-    assert state(page, COMPLETE) >= 0.98
+    page.wait_for_function(f"() => {COMPLETE} >= 0.98")
     assert state(page, "page.market.track.columns.actual.some(each => each != null)")
     page.locator("#follow").click()
     page.wait_for_function("() => page.zoom === null && page.market.window.live")
@@ -278,8 +278,9 @@ def test_older_data_come_while_panning_and_finer_ones_while_zooming(
     page.evaluate("document.activeElement.blur()")
     for _ in range(8):
         page.keyboard.press("+")
-    page.wait_for_function("() => page.market.window.step === 1")
-    assert state(page, COMPLETE) >= 0.9
+    page.wait_for_function(f"() => page.market.window.step === 1 && {COMPLETE} >= 0.9")
+    ahead = state(page, "page.zoom.max - page.market.now")
+    assert -15 < ahead < 15  # the newest stays in sight
     before = page.locator("#price").inner_text()
     expect(page.locator("#price")).not_to_have_text(before)  # live all the while
     assert watched.complaints == []

@@ -175,7 +175,8 @@ class School:
     def start(self, trained_at: datetime | None = None) -> None:
         """Be a new process."""
         metrics = Metrics(CollectorRegistry())
-        self.trainer = Trainer(self.settings, self.clock, metrics, trained_at)
+        self.trainer = Trainer(self.settings, self.clock, metrics)
+        self.trainer.resume(trained_at)
 
     def _start(self, *_arguments: Any, **_options: Any) -> Run:
         self.runs.append(Run())

@@ -466,7 +466,7 @@ class Page {
     const { first } = this;
     const last = this.market.now + 300;
     const width = Math.min(Math.max(span.max - span.min, LEAST_S), Math.max(last - first, 2 * LEAST_S));
-    const min = Math.min(Math.max(span.min, first - width / 10), last - width);
+    const min = Math.min(Math.max(span.max - width, first - width / 10), last - width);
     this.zoom = { min, max: min + width };
     [this.view.from, this.view.to] = [this.zoom.min, this.zoom.max];
     this.#labels();
@@ -485,7 +485,8 @@ class Page {
   /** @param {number} factor of the width @param {number} at where it stays: 0 left, 1 right */
   #scale(factor, at) {
     const { min, max } = this.span();
-    const fixed = at === 1 && !this.zoom ? this.market.now : min + at * (max - min);
+    // By key or button the newest that is shown stays: now, where what lies ahead of it is shown too.
+    const fixed = at === 1 ? Math.min(max, this.market.now) : min + at * (max - min);
     this.#zoomTo({ min: fixed - (fixed - min) * factor, max: fixed + (max - fixed) * factor });
   }
 
