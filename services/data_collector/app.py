@@ -129,7 +129,7 @@ class Collector:
             self._clock,
         )
         parts = (self._claims.share, self._membership, self._poller, self._desk, self._delivery)
-        self._health.status = partial(describe, *parts)
+        self._health.status = partial(describe, self._settings.collector_mode, *parts)
         metrics.SPOOL_RECORDS.set_function(lambda: self._delivery.pending)
         metrics.PENDING.set_function(lambda: self._desk.waiting)
         metrics.SPOOL_BYTES.set_function(lambda: self._delivery.size)

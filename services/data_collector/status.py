@@ -112,10 +112,16 @@ class Probes:
 
 
 def describe(
-    share: Share, membership: Membership, poller: Poller, desk: Desk, delivery: Delivery
+    mode: str,
+    share: Share,
+    membership: Membership,
+    poller: Poller,
+    desk: Desk,
+    delivery: Delivery,
 ) -> dict[str, object]:
-    """Return the status page."""
+    """Return the status page; ``mode`` is how the venues are asked: rest or stream."""
     return {
+        "mode": mode,
         "share": {
             "symbols": sorted(share.owned),
             "presumed": share.presumed,

@@ -164,6 +164,7 @@ def test_streams_give_the_same_ticks_on_the_same_grid(bench: Bench) -> None:
     collector = bench.collector(COLLECTOR_MODE="stream")
     collector.wait_ready("active")
     collector.wait_delivered(8)
+    assert collector.get("/status")[1]["mode"] == "stream"
     bench.fault(kind="reset", venue="coinbase", for_s=1.5)
     collector.wait_delivered(16)
     collector.end()
