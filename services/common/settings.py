@@ -9,7 +9,14 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from common.errors import ConfigurationError
 from common.wire import Feed
 
-__all__ = ["CommaSeparated", "Port", "ServiceSettings", "load_settings", "split_commas"]
+__all__ = [
+    "CommaSeparated",
+    "Port",
+    "ServiceSettings",
+    "ServingSettings",
+    "load_settings",
+    "split_commas",
+]
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -38,6 +45,21 @@ class ServiceSettings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return split_commas(value)
+
+
+class ServingSettings(ServiceSettings):
+    """What a service is told besides that serves people."""
+
+    web_host: str = "127.0.0.1"
+    web_port: Port
+    listen_fd: Annotated[int, Field(ge=0)] | None = None  # a listening socket that we inherit
+
+    @property
+    def bind(self) -> str:
+        """Return the address in gunicorn's form."""
+        if self.listen_fd is not None:
+            return f"fd://{self.listen_fd}"
+        return f"{self.web_host}:{self.web_port}"
 
 
 def split_commas(value: object) -> object:

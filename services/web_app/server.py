@@ -16,21 +16,19 @@ from typing import Any
 
 import msgspec
 from gunicorn import util
-from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
-from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 
 from common.errors import ConfigurationError
 from common.lifecycle import STOP_BUDGET_S
 from common.log import configure_logging, get_logger
+from common.serving import ThreadedServer, require_address
 from common.settings import load_settings
 from web_app.settings import REQUEST_THREADS, WebSettings
 
 __all__ = ["WebServer", "main"]
 
 _KEEPALIVE_S = 75
-_WORKER_SILENCE_S = 60
 _BACKLOG = 1024
 _ASKING_S = 5.0  # from the first byte of a request to its last; a page's request is one packet
 
@@ -45,48 +43,26 @@ def main() -> int:
             "the charting library is missing: the page shows how to install it, the API works",
             frontend_dir=str(settings.vendor_dir.parent),
         )
-    if settings.listen_fd is None:
-        _require_free(settings.web_host, settings.web_port)
+    require_address(settings)
     WebServer(settings).run()
     return 0
 
 
-def _require_free(host: str, port: int) -> None:
-    try:
-        socket.create_server((host, port), reuse_port=False).close()
-    except OSError as error:
-        raise ConfigurationError(
-            f"WEB_HOST, WEB_PORT: cannot listen on {host}:{port}: {error.strerror}; choose another"
-        ) from error
-
-
-class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
+class WebServer(ThreadedServer):
     """gunicorn's master; everything else is imported and started in the worker."""
 
     def __init__(self, settings: WebSettings) -> None:
         self._settings = settings
-        super().__init__()
-
-    def load_config(self) -> None:
-        """Set gunicorn's options; called by gunicorn."""
-        threads = self._settings.web_max_streams + REQUEST_THREADS
-        options: dict[str, Any] = {
-            "bind": [self._settings.bind],
-            "workers": 1,
-            "worker_class": _Worker,
-            "threads": threads,
-            "worker_connections": 4 * threads,
-            "keepalive": _KEEPALIVE_S,
-            "graceful_timeout": int(STOP_BUDGET_S) - 1,
-            "timeout": _WORKER_SILENCE_S,
-            "backlog": _BACKLOG,
-            "logger_class": _Logger,
-            "loglevel": self._settings.log_level.lower(),
-            "proc_name": self._settings.service_name,
-            "control_socket_disable": True,
-        }
-        for name, value in options.items():
-            self.cfg.set(name, value)
+        threads = settings.web_max_streams + REQUEST_THREADS
+        super().__init__(
+            settings,
+            threads,
+            worker_class=_Worker,
+            worker_connections=4 * threads,
+            keepalive=_KEEPALIVE_S,
+            graceful_timeout=int(STOP_BUDGET_S) - 1,
+            backlog=_BACKLOG,
+        )
 
     def load(self) -> Any:
         """Return the application; called by gunicorn in the worker."""
@@ -169,12 +145,3 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
     def handle_exit(self, sig: int, frame: Any) -> None:
         self._stopping.set()
         super().handle_exit(sig, frame)
-
-
-class _Logger(Logger):  # type: ignore[misc]
-    """gunicorn's messages through the process's own handlers; no access log."""
-
-    def setup(self, cfg: Any) -> None:
-        super().setup(cfg)
-        self.error_log.handlers.clear()
-        self.error_log.propagate = True

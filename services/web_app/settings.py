@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from common.settings import Port, ServiceSettings
+from common.settings import Port, ServingSettings
 from web_app.guard import TOKEN_LENGTH
 
 __all__ = ["REQUEST_THREADS", "WebSettings"]
@@ -15,14 +15,12 @@ __all__ = ["REQUEST_THREADS", "WebSettings"]
 REQUEST_THREADS = 32  # kept free for requests, however many streams are open
 
 
-class WebSettings(ServiceSettings):
+class WebSettings(ServingSettings):
     """What the web application is told besides what every service is."""
 
     service_name: str = "web-app"
     database_url: str
-    web_host: str = "127.0.0.1"
     web_port: Port = 5001
-    listen_fd: Annotated[int, Field(ge=0)] | None = None  # a listening socket that we inherit
     frontend_dir: Path | None = None  # has node_modules/
     web_max_streams: Annotated[int, Field(ge=1, le=4096)] = 500
     # Asked of everyone, if one of them is there.
@@ -52,13 +50,6 @@ class WebSettings(ServiceSettings):
         if not value:
             raise ValueError("name at least one symbol, for example BTC-USD")
         return value
-
-    @property
-    def bind(self) -> str:
-        """Return the address in gunicorn's form."""
-        if self.listen_fd is not None:
-            return f"fd://{self.listen_fd}"
-        return f"{self.web_host}:{self.web_port}"
 
     @property
     def vendor_dir(self) -> Path:
