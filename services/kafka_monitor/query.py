@@ -1,109 +1,81 @@
 """Which messages are asked for: the query string, checked."""
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Annotated, Literal
 
-from common.clock import to_micros
-from kafka_monitor.errors import BadInputError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
+from werkzeug.exceptions import BadRequest
+
+from common.clock import from_micros
 
 __all__ = ["MAX_LIMIT", "MessageQuery", "parse_query"]
 
 MAX_LIMIT = 500
-_DEFAULT_LIMIT = 50
-_ORIGINS = ("end", "beginning", "offset", "before", "time")
-_FORWARD = ("beginning", "offset", "time")
-_NAMES = {"from", "partition", "offset", "time", "limit", "search"}
-_MAX_OFFSET = 2**63 - 1
 _MAX_SEARCH = 200
-_POSITION = re.compile(r"(?:(\d{1,10}):)?(\d{1,19})")
-_EXAMPLE = "2025-01-31T12:00:00Z or milliseconds since 1970"
+_SHOWN = 60  # characters of a wrong value that are repeated
+_WANTED = {
+    "from": "one of end, beginning, offset, before, time",
+    "limit": f"a whole number from 1 to {MAX_LIMIT}",
+    "offset": "a whole number, or partition:offset for each partition, for example 0:120,1:80",
+    "partition": "a whole number",
+    "search": f"at most {_MAX_SEARCH} characters",
+    "time": "2025-01-31T12:00:00Z or milliseconds since 1970",
+}
+_NEEDED = {"offset": "offset", "before": "offset", "time": "time"}
 
 
-@dataclass(frozen=True)
-class MessageQuery:
-    """``positions`` maps a partition, or None for the only one meant, to an offset.
+def _split(written: str) -> dict[str | None, str]:
+    pairs = (part.rpartition(":") for part in written.split(","))
+    return {partition.strip() or None: offset for partition, _, offset in pairs}
+
+
+def _since_1970(moment: datetime) -> datetime:
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if aware < from_micros(0):
+        raise ValueError("Kafka has no such time")
+    return aware
+
+
+_Partition = Annotated[int, Field(ge=0, lt=2**31)]
+_Offset = Annotated[int, Field(ge=0, lt=2**63)]
+_Positions = Annotated[dict[_Partition | None, _Offset], BeforeValidator(_split)]
+
+
+class MessageQuery(BaseModel, extra="forbid", frozen=True, val_temporal_unit="milliseconds"):
+    """``offset`` maps a partition, or None for the only one meant, to an offset.
 
     Reading goes forward from the positions, or backward from before them.
     """
 
-    origin: str
-    partition: int | None
-    positions: Mapping[int | None, int]
-    time_ms: int | None
-    limit: int
-    search: str
+    origin: Literal["end", "beginning", "offset", "before", "time"] = Field("end", alias="from")
+    partition: _Partition | None = None
+    offset: _Positions | None = None
+    time: Annotated[datetime, AfterValidator(_since_1970)] | None = None
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 50
+    search: Annotated[str, Field(max_length=_MAX_SEARCH)] = ""
 
     @property
     def forward(self) -> bool:
         """Return whether older messages come first."""
-        return self.origin in _FORWARD
+        return self.origin in ("beginning", "offset", "time")
 
 
 def parse_query(given: Mapping[str, str]) -> MessageQuery:
     """Return the query in ``given``, the parameters of a URL; empty ones count as absent.
 
-    Raises `BadInputError` that names the parameter and says what to type instead.
+    Raises `BadRequest` that names the parameter and says what to type instead.
     """
-    unknown = sorted(set(given) - _NAMES)
-    if unknown:
-        raise BadInputError(
-            f"unknown parameter {unknown[0]!r}; type one of {', '.join(sorted(_NAMES))}"
-        )
     text = {name: value.strip() for name, value in given.items() if value.strip()}
-    origin = text.get("from", "end")
-    if origin not in _ORIGINS:
-        raise BadInputError(f"from={origin!r} is not known; type one of {', '.join(_ORIGINS)}")
-    if len(text.get("search", "")) > _MAX_SEARCH:
-        raise BadInputError(f"search: at most {_MAX_SEARCH} characters")
-    return MessageQuery(
-        origin=origin,
-        partition=_integer(text, "partition", 0, 2**31 - 1),
-        positions=_positions(text, origin),
-        time_ms=_time(text) if origin == "time" else None,
-        limit=_integer(text, "limit", 1, MAX_LIMIT) or _DEFAULT_LIMIT,
-        search=text.get("search", ""),
-    )
-
-
-def _integer(text: Mapping[str, str], name: str, low: int, high: int) -> int | None:
-    if name not in text:
-        return None
-    value = text[name]
-    if not (value.isascii() and value.isdigit() and len(value) < 20 and low <= int(value) <= high):
-        raise BadInputError(f"{name}={value!r} is wrong; type a whole number from {low} to {high}")
-    return int(value)
-
-
-def _positions(text: Mapping[str, str], origin: str) -> dict[int | None, int]:
-    if origin not in ("offset", "before"):
-        return {}
-    if "offset" not in text:
-        raise BadInputError(f"from={origin} needs offset=, for example offset=120")
-    positions: dict[int | None, int] = {}
-    for part in text["offset"].split(","):
-        found = _POSITION.fullmatch(part.strip())
-        if found is None or int(found[2]) > _MAX_OFFSET:
-            raise BadInputError(
-                f"offset={text['offset']!r} is wrong; type a whole number, "
-                "or partition:offset for each partition, for example 0:120,1:80"
-            )
-        positions[int(found[1]) if found[1] else None] = int(found[2])
-    return positions
-
-
-def _time(text: Mapping[str, str]) -> int:
-    value = text.get("time")
-    if value is None:
-        raise BadInputError(f"from=time needs time=, for example {_EXAMPLE}")
-    if value.isascii() and value.isdigit() and len(value) <= 15:
-        return int(value)
     try:
-        moment = datetime.fromisoformat(value)
-        millis = to_micros(moment if moment.tzinfo else moment.replace(tzinfo=UTC)) // 1000
-    except (ValueError, OverflowError):
-        millis = -1
-    if millis < 0:
-        raise BadInputError(f"time={value!r} is no time; type {_EXAMPLE}")
-    return millis
+        query = MessageQuery.model_validate(text)
+    except ValidationError as error:
+        name = str(error.errors()[0]["loc"][0])
+        fault = f"{name}={text[name][:_SHOWN]!r} is wrong; type {_WANTED.get(name)}"
+        if name not in _WANTED:
+            fault = f"unknown parameter {name[:_SHOWN]!r}; type one of {', '.join(_WANTED)}"
+        raise BadRequest(fault) from error
+    needed = _NEEDED.get(query.origin)
+    if needed and needed not in text:
+        raise BadRequest(f"from={query.origin} needs {needed}=; type {_WANTED[needed]}")
+    return query

@@ -1,137 +1,101 @@
-"""gunicorn, run from Python: one worker with a thread for each live tail and some for pages."""
+"""One worker with a thread for each live tail and some for pages."""
 
 import os
-import socket
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
-from gunicorn.app.base import BaseApplication
-from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 from kafka.admin import KafkaAdminClient
+from pydantic import Field, field_validator
 
 from common.clock import SystemClock
-from common.errors import ConfigurationError
 from common.health import Health
 from common.kafka import make_consumer
 from common.lifecycle import STOP_BUDGET_S
 from common.log import configure_logging, get_logger
 from common.ops import OpsServer
-from common.settings import load_settings
-from kafka_monitor.application import create_app
-from kafka_monitor.link import KafkaLink
-from kafka_monitor.readers import ReaderPool
-from kafka_monitor.settings import MonitorSettings
-from kafka_monitor.views import Views
+from common.serving import ThreadedServer, require_address
+from common.settings import CommaSeparated, Port, ServingSettings, load_settings, split_commas
+from kafka_monitor.application import Monitor, create_app
+from kafka_monitor.clients import KafkaLink, Readers
 
-__all__ = ["main"]
+__all__ = ["MonitorSettings", "main"]
 
 _PAGE_THREADS = 16
 _READERS = 4  # pages of messages that are read at once
 _READER_WAIT_S = 5.0
-_WORKER_SILENCE_S = 60
 _KAFKA = {
     "request_timeout_ms": 3_000,
     "bootstrap_timeout_ms": 2_000,
     "reconnect_backoff_max_ms": 1_000,
 }
 
-_log = get_logger(__name__)
+
+class MonitorSettings(ServingSettings):
+    """What the Kafka monitor is told besides what every service is."""
+
+    service_name: str = "kafka-ui"
+    web_port: Port = 8080
+    web_allowed_hosts: CommaSeparated = ("localhost", "127.0.0.1")  # against DNS rebinding
+    web_max_tails: Annotated[int, Field(ge=1, le=100)] = 16
+
+    _split_hosts = field_validator("web_allowed_hosts", mode="before")(split_commas)
+
+    @field_validator("kafka_bootstrap_servers")
+    @classmethod
+    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for address in value or ("",):
+            host, _, port = address.rpartition(":")
+            if not (host and port.isdigit() and 0 < int(port) < 65536):
+                raise ValueError(f"{address!r} is no address; type host:port, e.g. 127.0.0.1:9092")
+        return value
 
 
 def main() -> int:
     """Serve until SIGTERM; raises `ConfigurationError` before anything starts."""
     settings = load_settings(MonitorSettings)
     configure_logging(settings.service_name, settings.log_level)
-    listener = _listener(settings)
+    require_address(settings)
     health = Health()
-    ops = OpsServer(settings.ops_host, settings.ops_port, health)
-    host, port = listener.getsockname()[:2]
-    _log.info("serving", address=f"http://{host}:{port}", ops_port=ops.port)
-    _Server(settings, listener.fileno(), health, ops).run()
+    _Server(settings, health, OpsServer(settings.ops_host, settings.ops_port, health)).run()
     return 0
 
 
-def _listener(settings: MonitorSettings) -> socket.socket:
-    """Return the inherited socket, or a new one at WEB_HOST:WEB_PORT."""
-    if settings.listen_fd is None:
-        try:
-            return socket.create_server((settings.web_host, settings.web_port), backlog=256)
-        except OSError as error:
-            raise ConfigurationError(
-                f"WEB_PORT {settings.web_port}: cannot listen on {settings.web_host}: "
-                f"{error.strerror}; choose another"
-            ) from error
-    try:
-        inherited = socket.socket(fileno=os.dup(settings.listen_fd))
-        listening = inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-    except OSError as error:
-        raise ConfigurationError(f"LISTEN_FD {settings.listen_fd}: {error.strerror}") from error
-    if not listening:
-        inherited.close()
-        raise ConfigurationError(f"LISTEN_FD {settings.listen_fd}: the socket does not listen")
-    return inherited
-
-
-def _make_views(settings: MonitorSettings) -> Views:
+def _make_monitor(settings: MonitorSettings) -> Monitor:
     servers, name = settings.kafka_bootstrap_servers, settings.service_name
-    connect = partial(KafkaAdminClient, bootstrap_servers=list(servers), client_id=name, **_KAFKA)
-    read = partial(
-        make_consumer,
-        servers,
-        name,
-        group_id=None,
-        allow_auto_create_topics=False,
-        fetch_max_bytes=8_000_000,
-        **_KAFKA,
-    )
-    return Views(
-        link=KafkaLink(connect, ", ".join(servers)),
+    ask = partial(KafkaAdminClient, bootstrap_servers=list(servers), client_id=name, **_KAFKA)
+    bounded = {"allow_auto_create_topics": False, "fetch_max_bytes": 8_000_000, **_KAFKA}
+    read = partial(make_consumer, servers, name, group_id=None, **bounded)
+    return Monitor(
+        link=KafkaLink(ask, ", ".join(servers)),
         # A page asks only for what is there, and each window waits for the request before it.
-        readers=ReaderPool(partial(read, fetch_max_wait_ms=10), _READERS, _READER_WAIT_S),
-        tails=ReaderPool(read, settings.web_max_tails, 0.0),
+        readers=Readers(partial(read, fetch_max_wait_ms=10), _READERS, _READER_WAIT_S),
+        tails=Readers(read, settings.web_max_tails, 0.0),
         clock=SystemClock(),
     )
 
 
-class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
-    """gunicorn's master; clients and threads are made in the worker, after the fork."""
+class _Server(ThreadedServer):
+    """Clients and threads are made in the worker, after the fork."""
 
-    def __init__(
-        self, settings: MonitorSettings, descriptor: int, health: Health, ops: OpsServer
-    ) -> None:
-        self._settings = settings
-        self._descriptor = descriptor
-        self._health = health
-        self._ops = ops
-        super().__init__()
-
-    def load_config(self) -> None:
-        """Set gunicorn's options; called by gunicorn."""
-        threads = self._settings.web_max_tails + _PAGE_THREADS
-        options: dict[str, Any] = {
-            "bind": [f"fd://{self._descriptor}"],
-            "workers": 1,
-            "worker_class": _Worker,
-            "threads": threads,
-            "worker_connections": 8 * threads,
-            "graceful_timeout": int(STOP_BUDGET_S) - 2,
-            "timeout": _WORKER_SILENCE_S,
-            "logger_class": _Logger,
-            "loglevel": "warning",
-            "proc_name": self._settings.service_name,
-            "control_socket_disable": True,
-        }
-        for name, value in options.items():
-            self.cfg.set(name, value)
+    def __init__(self, settings: MonitorSettings, health: Health, ops: OpsServer) -> None:
+        self._settings, self._health, self._ops = settings, health, ops
+        threads = settings.web_max_tails + _PAGE_THREADS
+        super().__init__(
+            settings,
+            threads,
+            worker_class=_Worker,
+            worker_connections=8 * threads,
+            graceful_timeout=int(STOP_BUDGET_S) - 2,
+        )
 
     def load(self) -> Any:
         """Return the application; called by gunicorn in the worker."""
-        views = _make_views(self._settings)
-        views.link.start()
-        self._health.ready["kafka"] = views.link.check
-        app = create_app(views, self._health, self._settings.web_allowed_hosts)
-        app.extensions |= {"views": views, "ops": self._ops}
+        monitor = _make_monitor(self._settings)
+        monitor.link.start()
+        self._health.ready["kafka"] = monitor.link.check
+        app = create_app(monitor, self._health, self._settings.web_allowed_hosts)
+        app.extensions |= {"monitor": monitor, "ops": self._ops}
         return app
 
 
@@ -139,22 +103,9 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
     """Answers for its health while it runs, and ends the live tails when the stop begins."""
 
     def run(self) -> None:
-        views: Views = self.wsgi.extensions["views"]
-        ops: OpsServer = self.wsgi.extensions["ops"]
         # A worker whose master was killed stops by itself, too.
-        views.stopping = lambda: not self.alive or os.getppid() != self.ppid
-        with ops:
+        stopping = lambda: not self.alive or os.getppid() != self.ppid  # noqa: E731
+        self.wsgi.extensions["monitor"].stopping = stopping
+        with self.wsgi.extensions["ops"]:
             super().run()
-        views.readers.close()
-        views.tails.close()
-        views.link.stop()
-        _log.info("stopped")
-
-
-class _Logger(Logger):  # type: ignore[misc]
-    """gunicorn's messages through the process's own handlers; no access log."""
-
-    def setup(self, cfg: Any) -> None:
-        super().setup(cfg)
-        self.error_log.handlers.clear()
-        self.error_log.propagate = True
+        get_logger(__name__).info("stopped")

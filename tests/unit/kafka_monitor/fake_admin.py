@@ -23,8 +23,7 @@ CONFIG = {
 class FakeAdmin:
     def describe_cluster(self) -> dict[str, Any]:
         brokers = [
-            {"broker_id": number, "host": f"host{number}", "port": 9092, "rack": None}
-            for number in (1, 0)
+            {"broker_id": number, "host": f"host{number}", "port": 9092} for number in (1, 0)
         ]
         return {"cluster_id": "c", "controller_id": 1, "brokers": brokers}
 
@@ -102,7 +101,7 @@ def _log_dir(broker: int, topics: set[str]) -> dict[str, Any]:
         for name, partitions in PARTITIONS.items()
         if name in topics
     ]
-    return {"total_bytes": 1000, "usable_bytes": 400, "topics": entries}
+    return {"topics": entries}
 
 
 def _config() -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """Each wrong parameter gives one message that names it; right ones mean what they say."""
 
-import pytest
+from datetime import UTC, datetime, timedelta
 
-from kafka_monitor.errors import BadInputError
+import pytest
+from werkzeug.exceptions import BadRequest
+
 from kafka_monitor.query import parse_query
 
 
@@ -23,7 +25,7 @@ def test_fields_left_empty_in_the_form_count_as_absent() -> None:
 )
 def test_offsets(written: str, positions: dict[int | None, int]) -> None:
     query = parse_query({"from": "offset", "offset": written})
-    assert query.positions == positions
+    assert query.offset == positions
     assert query.forward
 
 
@@ -38,14 +40,15 @@ def test_offsets(written: str, positions: dict[int | None, int]) -> None:
     ],
 )
 def test_times(written: str, millis: int) -> None:
-    assert parse_query({"from": "time", "time": written}).time_ms == millis
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=millis)
+    assert parse_query({"from": "time", "time": written}).time == moment
 
 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
         ({"form": "end"}, "unknown parameter 'form'; type one of from, limit"),
-        ({"from": "middle"}, "from='middle' is not known; type one of end, beginning"),
+        ({"from": "middle"}, "from='middle' is wrong; type one of end, beginning"),
         ({"limit": "0"}, "limit='0' is wrong; type a whole number from 1 to 500"),
         ({"limit": "501"}, "from 1 to 500"),
         ({"limit": "9" * 400}, "from 1 to 500"),
@@ -56,14 +59,17 @@ def test_times(written: str, millis: int) -> None:
         ({"from": "offset", "offset": "-5"}, "offset='-5' is wrong"),
         ({"from": "offset", "offset": "9223372036854775808"}, "is wrong"),
         ({"from": "time"}, "from=time needs time="),
-        ({"from": "time", "time": "noon"}, "time='noon' is no time; type 2025-01-31T12:00:00Z"),
-        ({"from": "time", "time": "1960-01-01"}, "is no time"),
-        ({"from": "time", "time": "0001-01-01T00:00:00+23:00"}, "is no time"),
-        ({"search": "x" * 201}, "search: at most 200 characters"),
+        ({"from": "time", "time": "noon"}, "time='noon' is wrong; type 2025-01-31T12:00:00Z"),
+        ({"from": "time", "time": "1960-01-01"}, "is wrong; type 2025"),
+        ({"from": "time", "time": "0001-01-01T00:00:00+23:00"}, "is wrong; type 2025"),
+        ({"search": "x" * 201}, "is wrong; type at most 200 characters"),
+        ({"x" * 500: "1"}, "unknown parameter 'xxx"),
+        ({"from": "offset", "offset": "0:1:2"}, "partition:offset for each partition"),
     ],
 )
 def test_wrong_input_is_named(given: dict[str, str], said: str) -> None:
-    with pytest.raises(BadInputError) as caught:
+    with pytest.raises(BadRequest) as caught:
         parse_query(given)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 250

@@ -5,9 +5,9 @@ import socket
 import pytest
 
 from common.errors import ConfigurationError
+from common.serving import require_address
 from common.settings import load_settings
-from kafka_monitor import server
-from kafka_monitor.settings import MonitorSettings
+from kafka_monitor.server import MonitorSettings
 
 
 def test_every_fault_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,20 +23,20 @@ def test_every_fault_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_taken_port_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(ConfigurationError, match=rf"WEB_PORT {port}: .*choose another"):
-            server._listener(MonitorSettings(web_port=port))
+        with pytest.raises(ConfigurationError, match=rf"WEB_PORT: .*:{port}: .*choose another"):
+            require_address(MonitorSettings(web_port=port))
 
 
 def test_an_inherited_socket_is_used() -> None:
-    with (
-        socket.create_server(("127.0.0.1", 0)) as mine,
-        server._listener(MonitorSettings(listen_fd=mine.fileno())) as listener,
-    ):
-        assert listener.getsockname() == mine.getsockname()
+    with socket.create_server(("127.0.0.1", 0)) as mine:
+        settings = MonitorSettings(listen_fd=mine.fileno())
+        require_address(settings)
+        assert settings.bind == f"fd://{mine.fileno()}"
+        assert mine.getsockname()  # it was only looked at
 
 
 def test_an_inherited_file_that_is_no_listening_socket() -> None:
     with socket.socket() as idle, pytest.raises(ConfigurationError, match="does not listen"):
-        server._listener(MonitorSettings(listen_fd=idle.fileno()))
+        require_address(MonitorSettings(listen_fd=idle.fileno()))
     with pytest.raises(ConfigurationError, match="LISTEN_FD 999: Bad file descriptor"):
-        server._listener(MonitorSettings(listen_fd=999))
+        require_address(MonitorSettings(listen_fd=999))

@@ -7,11 +7,11 @@ from kafka import TopicPartition
 from tests.unit.kafka_monitor.fake_consumer import FakeConsumer
 from tests.unit.kafka_monitor.records import record
 
-from common.clock import SystemClock
 from common.health import Check
-from kafka_monitor.tail import Tail
+from kafka_monitor.messages import Span, tail
 
 PLACE = TopicPartition("t", 0)
+EMPTY = Span("t", {0: (0, 0)}, {0: 0})
 UP, DOWN = Check(ok=True, detail="fine"), Check(ok=False, detail="Kafka does not answer")
 
 
@@ -21,8 +21,8 @@ def parse(event: bytes) -> tuple[str, str, object]:
 
 
 def started(consumer: FakeConsumer, at: int, search: str = "") -> Iterator[bytes]:
-    tail = Tail(consumer, "t", {0: at}, search, SystemClock())
-    events = tail.events(lambda: False, lambda: UP)
+    span = Span("t", {0: (0, 10**6)}, {0: at})
+    events = tail(consumer, span, search, lambda: False, lambda: UP)
     assert next(events) == b"retry: 1000\n\n"
     return events
 
@@ -59,18 +59,23 @@ def test_an_outage_and_its_end_are_told_once() -> None:
         last[0] = next(answers, last[0])
         return last[0]
 
-    tail = Tail(FakeConsumer(), "t", {0: 0}, "", SystemClock())
-    events = tail.events(lambda: False, check)
+    events = tail(FakeConsumer(), EMPTY, "", lambda: False, check)
     next(events)
-    kinds = [parse(next(events)) for _ in range(3)]
-    assert [kind for kind, _, _ in kinds] == ["kafka", "messages", "kafka"]
-    assert kinds[0][2] == {"ok": False, "detail": "Kafka does not answer"}
+    told = [parse(next(events)) for _ in range(10)]
+    assert [data for kind, _, data in told if kind == "kafka"] == [
+        {"ok": False, "detail": "Kafka does not answer"},
+        {"ok": True, "detail": "fine"},
+    ]
+
+
+def test_silence_is_told_too() -> None:
+    events = started(FakeConsumer(), 0)
+    assert parse(next(events)) == ("messages", "0:0", [])
 
 
 def test_a_stop_ends_the_events() -> None:
     stopping = [False]
-    tail = Tail(FakeConsumer(), "t", {0: 0}, "", SystemClock())
-    events = tail.events(lambda: stopping[0], lambda: UP)
+    events = tail(FakeConsumer(), EMPTY, "", lambda: stopping[0], lambda: UP)
     next(events)
     next(events)
     stopping[0] = True
