@@ -2,6 +2,8 @@
 
 import argparse
 import re
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
 
 from common.clock import SystemClock, to_micros
 from common.store.backup import back_up, inspect_backup, require_newest, restore
@@ -24,6 +27,7 @@ __all__ = ["Answer", "parse"]
 
 Answer = dict[str, Any]
 _MOST_LINES = 20  # of what is wrong
+_RETRY_S = 0.5
 
 
 def parse(arguments: list[str]) -> Callable[[], Answer]:
@@ -37,7 +41,8 @@ def parse(arguments: list[str]) -> Callable[[], Answer]:
         command.set_defaults(run=run)
         return command
 
-    add("upgrade", _upgrade, "bring the store to the newest schema")
+    upgrade = add("upgrade", _upgrade, "bring the store to the newest schema")
+    upgrade.add_argument("--wait", action="store_true", help="until the database answers")
     add("check", _check, "tell the store's schema")
     add("verify", _verify, "compare the bars with the ticks; fails where they differ")
     for name, run, what in (
@@ -108,7 +113,14 @@ def _schema(before: str | None, now: str) -> Answer:
 
 def _upgrade(options: argparse.Namespace) -> Answer:
     with _open(options.url) as engine:
-        return _schema(*upgrade_schema(engine))
+        while True:
+            try:
+                return _schema(*upgrade_schema(engine))
+            except OperationalError as error:
+                if not options.wait:
+                    raise
+                sys.stderr.write(f"waiting for the database: {error.orig}\n")
+                time.sleep(_RETRY_S)
 
 
 def _check(options: argparse.Namespace) -> Answer:

@@ -5,11 +5,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, func, select, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from common.clock import from_micros, to_micros
 from common.errors import SchemaTooNewError, StaleOffsetError
 from common.store import check_schema, make_engine, upgrade_schema
+from common.store.__main__ import main
 from common.store.schema import metadata, predictions, scores, ticks
 from common.store.writer import load_offsets, save_offset, save_predictions, save_ticks
 from common.wire import HORIZONS_S, HorizonForecast, Outcome, Prediction, Tick
@@ -155,3 +156,22 @@ def test_an_offset_that_another_has_moved_is_refused_with_its_rows(engine: Engin
             write(20, expected=wrong)
     with engine.connect() as connection:
         assert load_offsets(connection, "group", "topic") == {0: 16}
+
+
+def test_an_upgrade_waits_for_a_database_that_does_not_answer_yet(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    away = [OperationalError("connect", {}, Exception("Connection refused")) for _ in range(2)]
+
+    def upgrade(_engine: Engine) -> tuple[None, str]:
+        if away:
+            raise away.pop()
+        return None, "0004"
+
+    monkeypatch.setattr("common.store.cli.upgrade_schema", upgrade)
+    monkeypatch.setattr("common.store.cli._RETRY_S", 0.01)
+    assert main(["upgrade", "sqlite://"]) == 1
+    assert main(["upgrade", "--wait", "sqlite://"]) == 0
+    said = capsys.readouterr()
+    assert said.err.count("Connection refused") == 2
+    assert '"now": "0004"' in said.out
