@@ -4,7 +4,7 @@ from decimal import Decimal
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, func, select, text
+from sqlalchemy import Engine, create_engine, func, make_url, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from common.clock import from_micros, to_micros
@@ -175,3 +175,24 @@ def test_an_upgrade_waits_for_a_database_that_does_not_answer_yet(
     said = capsys.readouterr()
     assert said.err.count("Connection refused") == 2
     assert '"now": "0004"' in said.out
+
+
+def test_a_database_without_an_encoding_serves_too(postgres: str) -> None:
+    name, options = "no_encoding", "ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'"
+    server = create_engine(postgres, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE template0 {options}"))
+    engine = make_engine(
+        make_url(postgres).set(database=name).render_as_string(hide_password=False)
+    )
+    try:
+        assert upgrade_schema(engine)[0] is None
+        with engine.begin() as connection:
+            save_ticks(connection, [make_tick()])
+        with engine.connect() as connection:
+            assert connection.execute(select(ticks.c.symbol)).scalar() == "BTC-USD"
+    finally:
+        engine.dispose()
+        with server.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name}"))
+        server.dispose()
