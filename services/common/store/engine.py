@@ -30,8 +30,8 @@ def make_engine(database_url: str, *, read_only: bool = False) -> Engine:
     """
     url = normal_url(database_url)
     if url.get_backend_name() == "postgresql":
-        # No prepared statements: they would outlive the tables that a restore replaces. An encoding,
-        # since text of a database without one (SQL_ASCII) would come as bytes.
+        # No prepared statements: they would outlive the tables that a restore replaces.
+        # An encoding: text of a database without one (SQL_ASCII) would come as bytes.
         arguments = {"prepare_threshold": None, "client_encoding": "utf8"}
         engine = create_engine(url, pool_pre_ping=True, connect_args=arguments)
         configure = _configure_postgres
