@@ -48,13 +48,15 @@ def cluster(admin: KafkaAdminClient) -> View:
     }
 
 
-def topics(admin: KafkaAdminClient, names: Sequence[str] | None = None) -> list[View]:
-    """Ask for the topics ``names``, all by default; raises `NotFound`."""
+def topics(
+    admin: KafkaAdminClient, names: Sequence[str] | None = None, *, sized: bool = True
+) -> list[View]:
+    """Ask for the topics ``names``, all by default; raises `NotFound`. Unsized, sizes are 0."""
     found = [each for each in admin.describe_topics(names) if not each["error_code"]]
     if names and not found:
         raise NotFound(f"there is no topic {names[0]!r} in this cluster")
     sizes: dict[TopicPartition, dict[int, int]] = defaultdict(dict)
-    for answer in admin.describe_log_dirs(names):
+    for answer in admin.describe_log_dirs(names) if sized else ():
         for logged in (each for folder in answer["log_dirs"] for each in folder["topics"]):
             for part in logged["partitions"]:
                 place = TopicPartition(logged["name"], part["partition_index"])
@@ -75,9 +77,10 @@ def topic(admin: KafkaAdminClient, name: str) -> View:
     return {"topic": found, "config": config}
 
 
-def groups(admin: KafkaAdminClient) -> list[View]:
-    """Ask for all consumer groups and their lag."""
-    names = sorted(each["group_id"] for each in admin.list_groups())
+def groups(admin: KafkaAdminClient, only: str | None = None) -> list[View]:
+    """Ask for all consumer groups, or one, and their lag."""
+    known = sorted(each["group_id"] for each in admin.list_groups())
+    names = [name for name in known if only in (None, name)]
     if not names:
         return []
     described = admin.describe_groups(names)
@@ -95,10 +98,10 @@ def groups(admin: KafkaAdminClient) -> list[View]:
 
 def group(admin: KafkaAdminClient, name: str) -> View:
     """Ask for one group; raises `NotFound`."""
-    for found in groups(admin):
-        if found["id"] == name:
-            return found
-    raise NotFound(f"there is no consumer group {name!r} in this cluster")
+    found = groups(admin, name)
+    if not found:
+        raise NotFound(f"there is no consumer group {name!r} in this cluster")
+    return found[0]
 
 
 def offsets_at(admin: KafkaAdminClient, asked: Offsets) -> Offsets:

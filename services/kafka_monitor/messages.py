@@ -46,7 +46,7 @@ class Span:
 
 def locate(admin: KafkaAdminClient, name: str, query: MessageQuery) -> Span:
     """Return where ``query`` begins in the topic ``name``; raises `HTTPException`."""
-    partitions = topics(admin, [name])[0]["partitions"]
+    partitions = topics(admin, [name], sized=False)[0]["partitions"]
     chosen = [each for each in partitions if query.partition in (None, each["index"])]
     if not chosen:
         last = len(partitions) - 1
