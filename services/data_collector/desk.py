@@ -68,14 +68,19 @@ class Desk:
         """Take the tick for the next `flush`; raises `AnswerError` where it is refused."""
         now = self._clock.now()
         stamp = Stamp(venue, self._feed, sequence, now)
-        tick = assemble(symbol, seen, stamp, self._flow(symbol, venue, seen))
+        # The flow up to a newer tick is told with that one already.
+        late = sequence < self._validator.last_sequence(symbol)
+        tick = assemble(symbol, seen, stamp, None if late else self._flow(symbol, venue, seen))
         self._note_skew(tick)
         refusal = self._validator.check(tick)
         if refusal:
             raise AnswerError(refusal.reason, refusal.detail, encode(tick))
-        self._last_seen[venue, symbol] = seen
         _ticks(symbol, venue).inc()
-        self.last_ticks[symbol] = tick
+        if late:
+            metrics.LATE_TICKS.labels(symbol, venue).inc()
+        else:
+            self._last_seen[venue, symbol] = seen
+            self.last_ticks[symbol] = tick
         self._take(Entry(Kind.TICK, symbol.encode(), encode(tick)))
 
     def reject(self, symbol: str, venue: Venue, error: AnswerError) -> None:

@@ -13,6 +13,7 @@ __all__ = [
     "DELIVERY_FAILURES",
     "DELIVERY_LATENCY",
     "EVENT_AGE",
+    "LATE_TICKS",
     "MISSED_POLLS",
     "PENDING",
     "POLLS_IN_FLIGHT",
@@ -37,6 +38,11 @@ SYMBOLS = Gauge("data_collector_symbols", "Symbols that this process collects")
 ASSIGNMENTS = Counter("data_collector_assignments", "Times the group told what is ours")
 ADOPTED = Counter("data_collector_spools_adopted", "Spools of ended processes taken over")
 TICKS = Counter("data_collector_ticks", "Valid ticks written to the spool", ["symbol", "venue"])
+LATE_TICKS = Counter(
+    "data_collector_late_ticks",
+    "Of them those whose answer came after that of a later second",
+    ["symbol", "venue"],
+)
 DEAD_LETTERS = Counter(
     "data_collector_dead_letters", "Answers and ticks refused, by reason", ["venue", "reason"]
 )

@@ -145,6 +145,7 @@ def open_spool(settings: CollectorSettings, lease: Lease, clock: Clock) -> Spool
 def limits_of(settings: CollectorSettings) -> Limits:
     """Return what the validation refuses."""
     return Limits(
+        late_s=settings.poll_deadline_s + 1.0,  # whenever the answer of a poll can still come
         stale_after_s=settings.stale_after_s,
         max_ahead_s=settings.max_ahead_s,
         jump_sigmas=settings.jump_sigmas,

@@ -95,6 +95,19 @@ def test_flow_is_counted_from_the_last_accepted_tick(desk: Desk, spool: FullDisk
     assert (second.buy_volume, second.sell_volume) == (Decimal(4), Decimal(3))
 
 
+def test_an_overtaken_answer_is_kept_without_a_flow_and_is_not_the_newest(
+    desk: Desk, spool: FullDisk
+) -> None:
+    for second, bought in ((1, 5), (3, 9), (2, 7), (4, 10)):
+        totals = Totals(1, Decimal(bought), Decimal(0))
+        accept(desk, second * 1_000_000, replace(SEEN, totals=totals))
+    found = [(tick.sequence // 1_000_000, tick.buy_volume) for tick in ticks(spool)]
+    assert found == [(1, None), (3, 4), (2, None), (4, 1)]
+    accept(desk, 6_000_000)
+    accept(desk, 5_000_000)
+    assert desk.last_ticks["BTC-USD"].sequence == 6_000_000
+
+
 def test_flow_of_a_stream_begins_anew_with_each_connection(desk: Desk, spool: FullDisk) -> None:
     for second, connection, bought in ((1, 1, 5), (2, 1, 7), (3, 2, 1), (4, 2, 2)):
         totals = Totals(connection, Decimal(bought), Decimal(0))

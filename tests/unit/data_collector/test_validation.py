@@ -35,7 +35,33 @@ def reason(validator: Validator, each: Tick) -> str:
 def test_order_and_repeats() -> None:
     validator = Validator(Limits())
     found = [reason(validator, tick(second)) for second in (5, 6, 6, 5, 7)]
-    assert found == ["accepted", "accepted", "duplicate", "out_of_order", "accepted"]
+    assert found == ["accepted", "accepted", "duplicate", "duplicate", "accepted"]
+
+
+def test_an_answer_that_was_overtaken_has_its_own_second_once_and_not_too_late() -> None:
+    validator = Validator(Limits(late_s=3))
+    found = [reason(validator, tick(second)) for second in (5, 7, 6, 6, 9, 6, 8, 5)]
+    accepted, repeated = "accepted", "duplicate"
+    expected = [accepted, accepted, accepted, repeated, accepted, repeated, accepted]
+    assert found == [*expected, "out_of_order"]
+
+
+def test_an_overtaken_answer_is_known_after_a_restart() -> None:
+    validator = Validator(Limits())
+    for second in (5, 7, 6):
+        validator.resume(tick(second))
+    assert validator.last_sequence("BTC-USD") == 7_000_000
+    assert reason(validator, tick(6)) == "duplicate"
+    assert reason(validator, tick(8)) == "accepted"
+
+
+def test_an_overtaken_answer_neither_moves_the_price_nor_confirms_a_jump() -> None:
+    validator = Validator(Limits(jump_confirmations=1))
+    assert [reason(validator, tick(second)) for second in (1, 4)] == ["accepted"] * 2
+    assert reason(validator, tick(2, "101.9")) == "accepted"
+    assert reason(validator, tick(3, "150")) == "jump"
+    assert reason(validator, tick(5, "150")) == "jump"
+    assert reason(validator, tick(6, "98.5")) == "accepted"  # beside 100, not 101.9
 
 
 def test_symbols_are_judged_apart() -> None:
@@ -174,17 +200,19 @@ arrivals = st.lists(st.builds(Arrival, st.integers(0, 30), st.floats(-100, 100))
 
 
 @given(arrivals=arrivals)
-def test_what_is_accepted_is_strictly_increasing_and_timely(arrivals: list[Arrival]) -> None:
+def test_what_is_accepted_is_timely_and_never_repeated(arrivals: list[Arrival]) -> None:
     limits = Limits()
     validator = Validator(limits)
-    accepted = []
+    accepted: list[int] = []
     for each in arrivals:
+        newest = validator.last_sequence("BTC-USD") / 1e6
         event = START + timedelta(seconds=each.sequence - each.age_s)
-        if validator.check(tick(each.sequence, event_time=event)) is None:
-            accepted.append(each)
-            assert -limits.max_ahead_s <= each.age_s <= limits.stale_after_s
-    sequences = [each.sequence for each in accepted]
-    assert sequences == sorted(set(sequences))
+        found = reason(validator, tick(each.sequence, event_time=event))
+        timely = -limits.max_ahead_s <= each.age_s <= limits.stale_after_s
+        is_late = bool(accepted) and each.sequence < newest - limits.late_s
+        assert (found == "accepted") == (timely and not is_late and each.sequence not in accepted)
+        if found == "accepted":
+            accepted.append(each.sequence)
     # An arrival that was accepted is refused when it comes again.
-    for each in accepted:
-        assert validator.check(tick(each.sequence)) is not None
+    for sequence in accepted:
+        assert validator.check(tick(sequence)) is not None
