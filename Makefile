@@ -64,12 +64,12 @@ types: $(DEV_READY)
 unit: $(DEV_READY)
 	$(BIN)/pytest --numprocesses 2 --dist worksteal tests/unit
 
+# The first of them mostly wait, so there are more at once than cores; the others use all that there is.
 .PHONY: test
 test: check ## all tests: check, integration, molecule, end to end, browser
-	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/integration
-	$(BIN)/pytest tests/browser
+	$(BIN)/pytest --numprocesses 3 --dist loadfile tests/integration tests/browser tests/e2e/test_bad_*.py
 	$(BIN)/python tests/molecule.py
-	$(BIN)/pytest tests/e2e
+	$(BIN)/pytest tests/e2e/test_lifecycle.py
 
 .PHONY: audit
 audit: $(DEV_READY) ## known vulnerabilities in what is locked
