@@ -5,6 +5,7 @@ GET goes to the next pod. So neither a rolling update nor a killed pod costs a r
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -19,6 +20,7 @@ _KEPT_BYTES = 64 * 1024
 _REPEATABLE = (b"GET ", b"HEAD ")
 _DEATHS = 3  # pods that may end under one request
 _PAUSE_S = 0.25  # before a pod that refused is asked again
+_UNDER_WAY_S = 0.02  # what a client sent before it could know that the pod has closed
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +68,7 @@ class Passage:
             refused.add(target)
             try:
                 await self._visit(target)
-                again, deaths = self._may_repeat(), deaths + 1
+                again, deaths = self._may_repeat() or await self._has_more(), deaths + 1
             except RefusedError as error:
                 log.info("refused: %s", error)
                 again = self._kept_all
@@ -142,6 +144,17 @@ class Passage:
 
     def _may_repeat(self) -> bool:
         return self._kept_all and self._unanswered.startswith(_REPEATABLE)
+
+    async def _has_more(self) -> bool:
+        """Take what was sent while the pod closed, after all was answered: no pod has seen it."""
+        if self._unanswered or self._client_ended:
+            return False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_UNDER_WAY_S):
+                data = await self._read()
+                self._client_ended = not data
+                self._keep(data)
+        return bool(self._unanswered) and self._kept_all
 
     async def _apologise(self, why: str) -> None:
         """Answer the client's request ourselves, as a gateway does."""

@@ -17,10 +17,15 @@ POST = b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
 
 
 class FakePod:
-    """Answers each request with its name; ``dies`` requests end without an answer."""
+    """Answers each request with its name; ``dies`` requests end without an answer.
 
-    def __init__(self, name: str, *, dies: int = 0, error: bool = False) -> None:
-        self.name, self.dies, self.error = name, dies, error
+    One that ``leaves`` closes after its first answer, slowly.
+    """
+
+    def __init__(
+        self, name: str, *, dies: int = 0, error: bool = False, leaves: bool = False
+    ) -> None:
+        self.name, self.dies, self.error, self.leaves = name, dies, error, leaves
         self.taken: list[bytes] = []
         self._inbox: asyncio.Queue[bytes] = asyncio.Queue()
 
@@ -36,9 +41,11 @@ class FakePod:
                     raise LostError("connection reset")
                 return
             yield self.name.encode() + b":" + data[:4]
+            if self.leaves:
+                return
 
     async def close(self) -> None:
-        return
+        await asyncio.sleep(0.2 if self.leaves else 0)
 
 
 Opener = Callable[[Target], Awaitable[FakePod]]
@@ -126,6 +133,26 @@ def test_a_kept_connection_goes_on_at_another_pod_when_its_own_closes() -> None:
             return [*answers, await send(GET)]
 
     assert asyncio.run(scenario()) == [b"a:GET ", b"b:GET "]
+
+
+@pytest.mark.parametrize("request_", [GET, POST])
+def test_what_is_sent_while_a_pod_closes_goes_to_the_next(request_: bytes) -> None:
+    async def scenario() -> list[bytes]:
+        roster = full(A)
+        async with client(roster, {A: FakePod("a", leaves=True), B: FakePod("b")}) as send:
+            answers = [await send(GET)]
+            roster.update((B,))
+            return [*answers, await send(request_)]
+
+    assert asyncio.run(scenario()) == [b"a:GET ", b"b:" + request_[:4]]
+
+
+def test_a_pod_that_closes_after_its_answer_ends_the_connection() -> None:
+    async def scenario() -> list[bytes]:
+        async with client(full(A), {A: FakePod("a", leaves=True)}) as send:
+            return [await send(GET), await send(b"")]
+
+    assert asyncio.run(scenario()) == [b"a:GET ", b""]
 
 
 def test_a_post_that_a_pod_may_have_taken_is_never_sent_twice() -> None:
