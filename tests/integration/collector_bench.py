@@ -183,9 +183,14 @@ class Bench:
         self.assert_no_hole(self.assert_once(symbol))
 
     def assert_once(self, symbol: str = "BTC-USD") -> list[int]:
-        """Nothing twice, and in order but for what a later poll overtook; return it sorted."""
-        sequences = self.sequences(symbol)
+        """Nothing twice, and in order as `assert_in_order`; return it sorted."""
+        sequences = self.assert_in_order(symbol)
         assert len(sequences) == len(set(sequences)), "repeated"
+        return sequences
+
+    def assert_in_order(self, symbol: str = "BTC-USD") -> list[int]:
+        """In order but for what a later poll overtook; return it sorted."""
+        sequences = self.sequences(symbol)
         newest = accumulate(sequences, max)
         assert all(last - slot <= LATE_US for last, slot in zip(newest, sequences, strict=True))
         return sorted(sequences)

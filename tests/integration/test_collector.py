@@ -136,7 +136,7 @@ def test_a_killed_replica_is_replaced_by_the_one_that_stands_by(bench: Bench) ->
     assert time.monotonic() - killed_at < 10
     second.wait_delivered(6)
     second.end()
-    bench.assert_handed_over(1)
+    bench.assert_in_order()  # the last one may be there twice: removed by key
 
 
 def test_faults_of_the_preferred_exchange_leave_no_hole(bench: Bench) -> None:
