@@ -72,8 +72,16 @@ unit: $(DEV_READY)
 .PHONY: test
 test: check ## all tests: check, integration, molecule, end to end, browser
 	$(BIN)/pytest --numprocesses 3 --dist loadfile tests/integration tests/browser tests/e2e/test_bad_*.py
-	$(BIN)/python tests/molecule.py
+	@$(MAKE) --no-print-directory $(if $(KUBECONFIG),,--jobs 2 --output-sync=target) lifecycle roles
+
+# Beside each other, as both mostly wait: the roles' scenarios take what the lifecycle tests, which also look at gaps,
+# leave of the machine. A cluster has room for one of the two at a time.
+.PHONY: lifecycle roles
+lifecycle: $(DEV_READY)
 	$(BIN)/pytest tests/e2e/test_lifecycle.py
+
+roles: $(DEV_READY)
+	nice $(BIN)/python tests/molecule.py
 
 .PHONY: audit
 audit: $(DEV_READY) ## known vulnerabilities in what is locked
