@@ -170,6 +170,6 @@ def group_lags(client: Any, ends: Mapping[Any, int]) -> dict[str, int]:
         ours = {
             where: at.offset for where, at in committed.items() if where in ends and at.offset >= 0
         }
-        if ours:
-            lags[group] = sum(ends[where] - offset for where, offset in ours.items())
+        if ours:  # what was committed since the ends were asked for is not ahead of them
+            lags[group] = sum(max(0, ends[where] - offset) for where, offset in ours.items())
     return lags

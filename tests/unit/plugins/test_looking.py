@@ -3,6 +3,7 @@
 import re
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -78,6 +79,19 @@ def test_the_store_is_read_without_a_lock(tmp_path: Path) -> None:
     assert (facts["last_tick_us"], facts["last_prediction_us"]) == (20, 21)
     assert facts["model_version"] == "v7"
     assert observation.store_facts(tmp_path / "none", "live", ["BTC-USD"]) == {}
+
+
+def test_what_was_committed_since_the_ends_were_asked_for_is_no_negative_lag() -> None:
+    class Client:
+        def list_groups(self) -> list[dict[str, str]]:
+            return [{"group_id": "reader"}]
+
+        def list_group_offsets(self, groups: list[str]) -> dict[str, dict[str, Any]]:
+            offsets = {"ahead": 12, "behind": 7, "unread": -1, "of others": 5}
+            return {g: {k: SimpleNamespace(offset=n) for k, n in offsets.items()} for g in groups}
+
+    ends = {"ahead": 11, "behind": 10, "unread": 4}
+    assert observation.group_lags(Client(), ends) == {"reader": 3}
 
 
 def status_of(**changes: Any) -> dict[str, Any]:
