@@ -51,7 +51,7 @@ build: $(CONTROLLER_READY) ## build and start the whole platform
 	@$(BIN)/ansible-playbook build.yml $(ARGS)
 
 .PHONY: check
-check: $(DEV_READY) ## lint, types and unit tests (under 2 minutes)
+check: $(DEV_READY) ## lint, types and unit tests (two to three minutes on 2 cores)
 	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target lint types unit
 
 # ansible-lint is shown what is Ansible's: each file costs it time, whatever is in it.
