@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,7 @@ def requested(platform: ClusterPlatform) -> Iterator[Row]:
 def updated(platform: ClusterPlatform) -> Row:
     """A changed line in web-app until the new version serves, against the plain way."""
     path = platform.checkout / "services" / "web_app" / "__main__.py"
-    path.write_text(f"{path.read_text()}\n# changed\n")
+    path.write_text(f"{path.read_text()}\n# changed: {uuid.uuid4()}\n")  # built nowhere yet
     update = platform.succeed("update.yml", service="web-app")
     plain = plain_update(platform)
     what = "docker build, push, kubectl rollout restart and status"
@@ -147,7 +148,7 @@ def plain_update(platform: ClusterPlatform) -> float:
         build = ["docker", "build", "--quiet", *network, "--tag", image, folder]
         run(*build)  # what a developer has built before
         entry = context / "web_app" / "__main__.py"
-        entry.write_text(f"{entry.read_text()}\n# changed once more\n")
+        entry.write_text(f"{entry.read_text()}\n# changed: {uuid.uuid4()}\n")
         start = time.perf_counter()
         run(*build)
         run("docker", "push", "--quiet", image)
