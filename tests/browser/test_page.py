@@ -100,6 +100,24 @@ def test_numbers_move_and_the_title_with_them(context: BrowserContext, live: Web
     assert cost < 100  # a guard on a busy machine; benchmarks measure
 
 
+def test_counts_of_errors_are_whole_numbers_each_shown_once(
+    context: BrowserContext, live: WebProcess
+) -> None:
+    page = show(context, live).page
+    for errors in ([1.0, 2.0], [1.0, 1.0, 2.0], [1.0] * 500):
+        marks = page.evaluate(
+            """errors => {
+              const track = { time: errors.map((_, at) => at), columns: { error: errors } };
+              page.histogram.draw({ track }, { min: 0, max: errors.length });
+              page.histogram.rebuild();
+              return page.histogram.plot.axes[1]._values;
+            }""",
+            errors,
+        )
+        assert len(marks) >= 2
+        assert len(set(marks)) == len(marks)
+
+
 def test_a_killed_server_is_told_and_the_gap_is_filled(
     context: BrowserContext, stage: Stage
 ) -> None:

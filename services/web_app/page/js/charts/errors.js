@@ -4,6 +4,7 @@ import { Chart, TOGETHER, colour, faded, rule, timeAxis, valueAxis } from "./bas
 
 const ROLLING = 60; // points
 const BINS = 31;
+const WHOLE = [1, 10, 100, 1_000, 10_000, 100_000].flatMap((power) => [power, 2 * power, 5 * power]); // steps of a count
 
 /** @param {number[]} values */
 const meanOf = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -130,7 +131,7 @@ export class HistogramChart extends Chart {
       scales: { x: { time: false, auto: false }, y: { range: (_plot, _low, high) => [0, Math.max(1, high ?? 1) * 1.1] } },
       axes: [
         { ...timeAxis(() => "utc"), values: (_plot, splits, _axis, _space, step) => splits.map((value) => format.signed(value, format.digitsOf(step))) },
-        valueAxis((value) => format.number(value), 44),
+        { ...valueAxis((value) => format.number(value), 44), incrs: WHOLE },
       ],
       series: [
         {},
