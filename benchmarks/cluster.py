@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from tests.e2e.cluster_platform import ClusterPlatform, why_no_cluster
 from tests.e2e.local_platform import wait_until
 
 from benchmarks.floors import empty_play
-from benchmarks.lifecycle import GIB, fresh_platform
+from benchmarks.lifecycle import GIB, change, fresh_platform
 from benchmarks.table import Row
 
 __all__ = ["measure"]
@@ -115,8 +114,7 @@ def requested(platform: ClusterPlatform) -> Iterator[Row]:
 
 def updated(platform: ClusterPlatform) -> Row:
     """A changed line in web-app until the new version serves, against the plain way."""
-    path = platform.checkout / "services" / "web_app" / "__main__.py"
-    path.write_text(f"{path.read_text()}\n# changed: {uuid.uuid4()}\n")  # built nowhere yet
+    change(platform.checkout / "services" / "web_app" / "__main__.py")
     update = platform.succeed("update.yml", service="web-app")
     plain = plain_update(platform)
     what = "docker build, push, kubectl rollout restart and status"
@@ -147,8 +145,7 @@ def plain_update(platform: ClusterPlatform) -> float:
         (context / "Dockerfile").write_text(_PLAIN.format(base=base, options=options))
         build = ["docker", "build", "--quiet", *network, "--tag", image, folder]
         run(*build)  # what a developer has built before
-        entry = context / "web_app" / "__main__.py"
-        entry.write_text(f"{entry.read_text()}\n# changed: {uuid.uuid4()}\n")
+        change(context / "web_app" / "__main__.py")
         start = time.perf_counter()
         run(*build)
         run("docker", "push", "--quiet", image)

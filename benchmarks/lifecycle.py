@@ -6,6 +6,7 @@ import statistics
 import subprocess
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ from tests.e2e.local_platform import LocalPlatform, copy_checkout, wait_until
 from benchmarks.floors import bare_install, empty_play, percentile, relay_latencies, timed
 from benchmarks.table import Row
 
-__all__ = ["fresh_platform", "measure"]
+__all__ = ["GIB", "change", "fresh_platform", "measure"]
 
 Platform = TypeVar("Platform", bound=LocalPlatform)
 
@@ -119,15 +120,12 @@ def stop_and_start(platform: LocalPlatform, floor: float) -> Iterator[Row]:
     )
     label = "startup after stop, to a new prediction"
     yield Row(label, seconds, floor, "an empty play", "25 s", met=seconds <= 25)
-    begun = {
-        process.environ().get("SERVICE_NAME"): process.create_time()
-        for process in platform.processes().values()
-    }
     for what, service, table, aim, last in (
         ("first tick stored", "data-collector", "ticks", 3.0, last_tick),
         ("first prediction stored", "bitcoin-forecast-app", "predictions", 5.0, last_predicted),
     ):
-        up = begun[service]
+        (process,) = processes_of(platform, service)
+        up = process.create_time()
         assert up > start
         # Of what was collected after the service's own start: what waited for it is older.
         since = max(last, int(up * 1e6))
@@ -139,8 +137,7 @@ def stop_and_start(platform: LocalPlatform, floor: float) -> Iterator[Row]:
 
 def rolled_under_load(platform: LocalPlatform, floor: float) -> Row:
     """Replace web-app under 50 requests/s and 20 streams."""
-    path = platform.checkout / "services" / "web_app" / "__main__.py"
-    path.write_text(f"{path.read_text()}\n# changed\n")
+    change(platform.checkout / "services" / "web_app" / "__main__.py")
     stream = f"{platform.web}/api/v1/stream?symbol=BTC-USD"
     with StreamClients(stream) as clients, RequestLoad(f"{platform.web}/api/health") as load:
         time.sleep(2)
@@ -193,12 +190,8 @@ def latency(platform: LocalPlatform, seconds: float = 60.0) -> Row:
 
 def _forecaster_status(platform: LocalPlatform) -> dict[str, Any]:
     """Return what the forecaster's `/status` says."""
-    (port,) = (
-        environment["OPS_PORT"]
-        for environment in (process.environ() for process in platform.processes().values())
-        if environment.get("SERVICE_NAME") == "bitcoin-forecast-app"
-    )
-    answer = httpx.get(f"http://127.0.0.1:{port}/status", timeout=5)
+    (process,) = processes_of(platform, "bitcoin-forecast-app")
+    answer = httpx.get(f"http://127.0.0.1:{process.environ()['OPS_PORT']}/status", timeout=5)
     found: dict[str, Any] = answer.raise_for_status().json()
     return found
 
@@ -251,8 +244,16 @@ def resident(platform: LocalPlatform) -> tuple[int, bool]:
 
 def platform_floor(platform: LocalPlatform) -> float:
     """Return the GiB of the two Java processes."""
-    total = 0
-    for process in platform.processes().values():
-        if process.environ().get("SERVICE_NAME") in ("zookeeper", "kafka"):
-            total += process.memory_full_info().pss
-    return total / GIB
+    java = processes_of(platform, "zookeeper", "kafka")
+    return sum(process.memory_full_info().pss for process in java) / GIB
+
+
+def processes_of(platform: LocalPlatform, *services: str) -> list[psutil.Process]:
+    """Return the processes of ``services``; a trainer is one of the forecaster's."""
+    names = platform.process_names()
+    return [psutil.Process(pid) for pid, name in names.items() if name in services]
+
+
+def change(path: Path) -> None:
+    """Add a line that was built nowhere yet: no cache and no registry has it."""
+    path.write_text(f"{path.read_text()}\n# changed: {uuid.uuid4()}\n")
