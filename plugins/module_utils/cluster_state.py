@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -134,7 +136,7 @@ def architecture_fault(nodes: Iterable[Mapping[str, Any]], machine: str) -> str:
 
 
 def quota_faults(
-    quotas: Iterable[Mapping[str, Any]], needs: Mapping[str, float], own: str
+    quotas: Iterable[Mapping[str, Any]], needs: Mapping[str, float], own: str, namespace: str
 ) -> list[str]:
     """Return which quotas of others leave no room for all replicas and a surge pod.
 
@@ -143,15 +145,34 @@ def quota_faults(
     faults = []
     for quota in quotas:
         hard = (quota.get("spec") or {}).get("hard") or {}
-        for what, need in needs.items():
-            aliases = [what, what.removeprefix("requests.")] if what in _SHORT else [what]
-            given = next((hard[alias] for alias in aliases if alias in hard), None)
-            if name_of(quota) != own and given is not None and quantity(given) < need:
-                faults.append(
-                    f"the quota {name_of(quota)} allows {what}={given}; "
-                    f"{shown(what, need)} are needed, one surge pod included"
-                )
+        short = {
+            alias: need
+            for what, need in needs.items()
+            for alias in ((what, what.removeprefix("requests.")) if what in _SHORT else (what,))
+            if alias in hard and quantity(hard[alias]) < need
+        }
+        name = name_of(quota)
+        if short and name != own:
+            found = ", ".join(
+                f"{what}={hard[what]} ({_as_quantity(what, need)} needed)"
+                for what, need in short.items()
+            )
+            enough = {what: _as_quantity(what, need) for what, need in short.items()}
+            patch = json.dumps({"spec": {"hard": enough}}, separators=(",", ":"))
+            faults.append(
+                f"the quota {name} leaves no room for all replicas and one surge pod: {found}. "
+                f"Who may change it types: kubectl --namespace {namespace} patch resourcequota "
+                f"{name} --patch '{patch}'; or ask for less (kubernetes_resources and "
+                "kubernetes_autoscaling in inventory/group_vars/all/kubernetes.yml)"
+            )
     return faults
+
+
+def _as_quantity(what: str, amount: float) -> str:
+    """Return an amount as Kubernetes writes it, rounded up."""
+    if "memory" in what or "storage" in what:
+        return f"{math.ceil(amount / 2**20)}Mi"
+    return f"{math.ceil(round(amount * 1000, 6))}m" if "cpu" in what else f"{math.ceil(amount)}"
 
 
 _SHORT = ("requests.cpu", "requests.memory")

@@ -131,7 +131,7 @@ def build_faults(kube: Kube, options: Mapping[str, Any]) -> list[str]:
         "" if classes is None else storage_fault(classes, options["storage_class"]),
         architecture_fault(nodes or [], platform.machine()) if options["builds"] else "",
         room_fault(nodes or [], options["least_needs"]) if options["least_needs"] else "",
-        *quota_faults(quotas, options["needs"], options["quota"]),
+        *quota_faults(quotas, options["needs"], options["quota"], options["namespace"]),
         registry_fault(options["registry"]) if options["registry"] else "",
     ]
 

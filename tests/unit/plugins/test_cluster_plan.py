@@ -84,8 +84,15 @@ def test_nodes_and_quotas_that_are_too_small_are_named() -> None:
     assert "1.9 of cpu and 2 are requested" in state.room_fault([node], needs)
     assert state.room_fault([node, node], needs) == ""
     tight = named("team", spec={"hard": {"cpu": "1", "limits.cpu": "8"}})
-    (fault,) = state.quota_faults([tight, named("platform", spec=tight["spec"])], needs, "platform")
-    assert "team allows requests.cpu=1; 2 are needed" in fault
+    (fault,) = state.quota_faults(
+        [tight, named("platform", spec=tight["spec"])], needs, "platform", "space"
+    )
+    assert "the quota team leaves no room" in fault
+    assert "cpu=1 (2000m needed)" in fault
+    patch = """kubectl --namespace space patch resourcequota team --patch '{"spec":{"hard":"""
+    assert patch + """{"cpu":"2000m"}}}'""" in fault
+    exact = named("team", spec={"hard": {"requests.memory": "1Gi", "limits.cpu": "4"}})
+    assert state.quota_faults([exact], needs, "platform", "space") == []
 
 
 def test_missing_permissions_are_named_by_verb_and_resource() -> None:
