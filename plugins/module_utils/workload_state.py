@@ -19,6 +19,8 @@ _HOPELESS = frozenset(
 )
 RESTARTS = 3
 _SCHEDULE_S = 15.0
+_BIND_S = 60.0  # a provisioner makes volumes one after the other, and may still be starting
+_UNBOUND = "unbound immediate PersistentVolumeClaims"
 _PULL_S = 10.0
 _PATIENT = frozenset(
     {"ErrImagePull", "CreateContainerConfigError"}
@@ -69,14 +71,27 @@ def pod_fault(pod: Mapping[str, Any], seconds: float, restarts: int = RESTARTS) 
     """
     status = pod.get("status") or {}
     for condition in status.get("conditions") or []:
-        if condition.get("reason") == "Unschedulable" and seconds > _SCHEDULE_S:
-            return f"cannot be scheduled: {condition.get('message', '')}"
+        if condition.get("reason") == "Unschedulable":
+            return _unschedulable(pod, str(condition.get("message", "")), seconds)
     containers = [
         *(status.get("initContainerStatuses") or []),
         *(status.get("containerStatuses") or []),
     ]
     faults = (_container_fault(container, seconds, restarts) for container in containers)
     return next((fault for fault in faults if fault), "")
+
+
+def _unschedulable(pod: Mapping[str, Any], message: str, seconds: float) -> str:
+    if _UNBOUND not in message:
+        return f"cannot be scheduled: {message}" if seconds > _SCHEDULE_S else ""
+    if seconds <= _BIND_S:
+        return ""
+    space = pod["metadata"].get("namespace", "")
+    return (
+        f"no volume was made for its claim in {seconds:.0f} s. Does the provisioner of the storage "
+        f"class run? Type: kubectl --namespace {space} describe pvc, and kubectl get pods "
+        "--all-namespaces (on minikube it is storage-provisioner in kube-system)"
+    )
 
 
 def _container_fault(container: Mapping[str, Any], seconds: float, most: int) -> str:

@@ -68,6 +68,14 @@ def test_a_pod_that_fits_nowhere_is_given_time_to_find_room() -> None:
     assert "Insufficient cpu" in pod_fault(unscheduled, 60)
 
 
+def test_a_claim_is_given_time_to_get_its_volume() -> None:
+    message = "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found"
+    condition = {"type": "PodScheduled", "reason": "Unschedulable", "message": message}
+    waiting = {"metadata": {"namespace": "space"}, "status": {"conditions": [condition]}}
+    assert pod_fault(waiting, 59) == ""
+    assert "kubectl --namespace space describe pvc" in pod_fault(waiting, 61)
+
+
 def test_what_the_quota_refuses_is_said() -> None:
     condition = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}
     assert refused(deployment(conditions=[condition])) == "exceeded quota"
