@@ -178,19 +178,38 @@ def _as_quantity(what: str, amount: float) -> str:
 _SHORT = ("requests.cpu", "requests.memory")
 
 
-def room_fault(nodes: Iterable[Mapping[str, Any]], needs: Mapping[str, float]) -> str:
-    """Return why all nodes together are too small for what is to be requested."""
+def taken(pods: Iterable[Mapping[str, Any]], namespace: str) -> dict[str, float]:
+    """Return the cores and bytes that pods outside ``namespace`` request and hold."""
+    held = {"cpu": 0.0, "memory": 0.0}
+    for pod in pods:
+        ended = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+        if ended or pod["metadata"].get("namespace") == namespace:
+            continue
+        for container in pod["spec"].get("containers") or []:
+            asked = (container.get("resources") or {}).get("requests") or {}
+            for what in held:
+                held[what] += quantity(asked.get(what, "0"))
+    return held
+
+
+def room_fault(
+    nodes: Iterable[Mapping[str, Any]], needs: Mapping[str, float], held: Mapping[str, float]
+) -> str:
+    """Return why all nodes together are too small for what is to be requested.
+
+    ``held`` is what the pods of others request.
+    """
     schedulable = [n for n in nodes if not (n.get("spec") or {}).get("unschedulable")]
     for what in ("cpu", "memory") if schedulable else ():
         room = sum(
             quantity(node["status"].get("allocatable", {}).get(what, "0")) for node in schedulable
         )
         need = needs[f"requests.{what}"]
-        if room < need:
+        if room - held[what] < need:
             return (
-                f"the nodes together offer {shown(what, room)} of {what} and "
-                f"{shown(what, need)} are requested: add a node, or ask for less "
-                "(kubernetes_resources and kubernetes_autoscaling in "
+                f"the nodes together offer {shown(what, room)} of {what}, the pods of others "
+                f"request {shown(what, held[what])} of that, and {shown(what, need)} are needed: "
+                "add a node or a bigger one, or ask for less (kubernetes_resources in "
                 "inventory/group_vars/all/kubernetes.yml)"
             )
     return ""

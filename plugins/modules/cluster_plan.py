@@ -29,6 +29,7 @@ from ansible.module_utils.cluster_state import (
     replicas_of,
     room_fault,
     storage_fault,
+    taken,
 )
 from ansible.module_utils.kube_api import WHERE, Forbidden, Kube, KubeError
 from ansible.module_utils.pod_exec import run_in_pod
@@ -65,6 +66,7 @@ cluster:
   returned: success
 """
 
+_FEW_NODES = 10  # of more it is not worth asking what each pod requests
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _REGISTRY_S = 5.0
 _EXEC_S = 10.0
@@ -127,10 +129,12 @@ def build_faults(kube: Kube, options: Mapping[str, Any]) -> list[str]:
     classes = _seen(kube, "/apis/storage.k8s.io/v1/storageclasses")
     nodes = _seen(kube, "/api/v1/nodes")
     quotas = _seen(kube, f"{space}/resourcequotas") or []
+    pods = _seen(kube, "/api/v1/pods") if 0 < len(nodes or []) <= _FEW_NODES else None
+    held = taken(pods or [], options["namespace"])
     return [
         "" if classes is None else storage_fault(classes, options["storage_class"]),
         architecture_fault(nodes or [], platform.machine()) if options["builds"] else "",
-        room_fault(nodes or [], options["least_needs"]) if options["least_needs"] else "",
+        room_fault(nodes or [], options["least_needs"], held) if options["least_needs"] else "",
         *quota_faults(quotas, options["needs"], options["quota"], options["namespace"]),
         registry_fault(options["registry"]) if options["registry"] else "",
     ]

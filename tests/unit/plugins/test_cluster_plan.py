@@ -81,8 +81,19 @@ def test_images_must_fit_the_nodes() -> None:
 def test_nodes_and_quotas_that_are_too_small_are_named() -> None:
     needs = {"requests.cpu": 2.0, "requests.memory": 2**30, "limits.cpu": 4.0}
     node = named("node", status={"allocatable": {"cpu": "1900m", "memory": "8Gi"}})
-    assert "1.9 of cpu and 2 are requested" in state.room_fault([node], needs)
-    assert state.room_fault([node, node], needs) == ""
+    alone = {"cpu": 0.0, "memory": 0.0}
+    assert "offer 1.9 of cpu" in state.room_fault([node], needs, alone)
+    assert state.room_fault([node, node], needs, alone) == ""
+    asked = {"containers": [{"resources": {"requests": {"cpu": "950m"}}}, {}]}
+    others = [
+        {"metadata": {"namespace": "kube-system"}, "spec": asked, "status": {"phase": "Running"}},
+        {"metadata": {"namespace": "kube-system"}, "spec": asked, "status": {"phase": "Failed"}},
+        {"metadata": {"namespace": "space"}, "spec": asked, "status": {"phase": "Running"}},
+    ]
+    held = state.taken([*others, others[0], others[0]], "space")
+    assert held == {"cpu": pytest.approx(2.85), "memory": 0.0}
+    said = state.room_fault([node, node], needs, held)
+    assert "the pods of others request 2.85 of that, and 2 are needed" in said
     tight = named("team", spec={"hard": {"cpu": "1", "limits.cpu": "8"}})
     (fault,) = state.quota_faults(
         [tight, named("platform", spec=tight["spec"])], needs, "platform", "space"
