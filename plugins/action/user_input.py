@@ -5,10 +5,11 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible import context
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 
@@ -30,7 +31,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         accepts = list(self._task.args["accepts"])
         extra = load_extra_vars(self._loader)
         root = Path((task_vars or {})["inventory_dir"]).parent
-        values, faults = check_input(extra, options, accepts, self._tunable_names(root))
+        filed = names_in_files(context.CLIARGS.get("extra_vars") or (), self._loader.load_from_file)
+        known = self._tunable_names(root) | (filed & set(options))
+        values, faults = check_input(extra, options, accepts, known)
         if faults:
             return {**result, "failed": True, "msg": "\n".join(faults)}
         return {
@@ -56,10 +59,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return names
 
 
+def names_in_files(given: Iterable[str], load: Callable[[str], Any]) -> set[str]:
+    """Return what stands in each ``-e @FILE``: one file may serve every playbook."""
+    files = [each.removeprefix("@") for each in given if each.startswith("@")]
+    return {name for file in files for name in load(file) or {}}
+
+
 def check_input(
     extra: Mapping[str, Any], options: Mapping[str, Any], accepts: Iterable[str], tunable: set[str]
 ) -> tuple[dict[str, Any], list[str]]:
-    """Return (typed values of every accepted option, faults)."""
+    """Return (typed values of every accepted option, faults).
+
+    ``tunable`` are the other names that may be given, and that are not looked at here.
+    """
     accepted = sorted(set(accepts))
     values = {name: options[name].get("default") for name in accepted}
     faults = []

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plugins.action.user_input import check_input, convert
+from plugins.action.user_input import check_input, convert, names_in_files
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "web_app_port": {"type": "port", "help": "port of the page", "example": "5002"},
@@ -86,6 +86,15 @@ def test_a_misspelt_name_is_answered_with_the_nearest() -> None:
 def test_an_option_of_another_playbook_is_refused() -> None:
     (fault,) = faults_of({"tail": "5"}, accepts=["instance"])
     assert "tail has no meaning for this playbook; it takes: instance" in fault
+
+
+def test_one_file_of_options_serves_every_playbook() -> None:
+    files = {"mine.yml": {"tail": 5}, "empty.yml": None}
+    filed = names_in_files(["instance=a", "@mine.yml", "@empty.yml"], files.get)
+    assert filed == {"tail"}
+    values, faults = check_input({"tail": 5}, OPTIONS, ["instance"], filed)
+    assert faults == []
+    assert "tail" not in values
 
 
 def test_variables_of_roles_and_of_ansible_pass() -> None:
