@@ -126,8 +126,13 @@ def _nano(text: Any) -> float:
     return float(quantity(word))
 
 
-def scaler_view(scaler: Mapping[str, Any], now: datetime.datetime) -> dict[str, Any]:
-    """Return what is shown of an autoscaler; one without metrics is at fault after a while only."""
+def scaler_view(
+    scaler: Mapping[str, Any], pods: Iterable[Mapping[str, Any]], now: datetime.datetime
+) -> dict[str, Any]:
+    """Return what is shown of an autoscaler; one without metrics is at fault after a while only.
+
+    After a shutdown its condition stays what it was: then its pods have not run for long.
+    """
     spec, status = scaler["spec"], scaler.get("status") or {}
     target = spec["metrics"][0]["resource"]["target"].get("averageUtilization")
     current = next(
@@ -139,8 +144,8 @@ def scaler_view(scaler: Mapping[str, Any], now: datetime.datetime) -> dict[str, 
     )
     conditions = {c["type"]: c for c in status.get("conditions") or []}
     active = conditions.get("ScalingActive", {})
-    since = active.get("lastTransitionTime")
-    patient = bool(since) and (now - moment(since)).total_seconds() < _METRICS_S
+    since = [active.get("lastTransitionTime"), _began(pods, spec["scaleTargetRef"]["name"])]
+    patient = any((now - moment(each)).total_seconds() < _METRICS_S for each in since if each)
     return {
         "least": spec.get("minReplicas", 1),
         "most": spec["maxReplicas"],
@@ -152,6 +157,17 @@ def scaler_view(scaler: Mapping[str, Any], now: datetime.datetime) -> dict[str, 
         else "",
         "asleep": active.get("reason") == "ScalingDisabled",
     }
+
+
+def _began(pods: Iterable[Mapping[str, Any]], name: str) -> str:
+    """Return since when the first of a workload's containers has run; empty when none does."""
+    starts = [
+        str((container.get("state") or {}).get("running", {}).get("startedAt") or "")
+        for pod in pods
+        if (pod["metadata"].get("labels") or {}).get(_NAME) == name
+        for container in (pod.get("status") or {}).get("containerStatuses") or []
+    ]
+    return min(filter(None, starts), default="")
 
 
 def quota_view(quota: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

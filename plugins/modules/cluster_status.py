@@ -146,7 +146,9 @@ def _objects(found: Mapping[str, Any]) -> dict[str, Any]:
             name_of(each): service_view(each, found["pods"], used, now) for each in workloads
         },
         "metrics": bool(used),
-        "scalers": {name_of(each): scaler_view(each, now) for each in found["scalers"]},
+        "scalers": {
+            name_of(each): scaler_view(each, found["pods"], now) for each in found["scalers"]
+        },
         "quota": quota_view(found["quotas"][0]) if found["quotas"] else {},
         "claims": {name_of(each): claim_view(each) for each in found["claims"]},
         "history": {

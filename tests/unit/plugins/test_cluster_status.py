@@ -90,16 +90,29 @@ def test_claims_scalers_and_quota_have_their_say() -> None:
     assert ["slow" in said[0], "no metrics" in said[1], "2950m of 3" in said[2]] == [True] * 3
 
 
-@pytest.mark.parametrize(("seconds", "fault"), [(60, ""), (600, "no metrics yet")])
-def test_an_autoscaler_may_wait_for_metrics_for_a_while(seconds: float, fault: str) -> None:
-    since = (NOW - datetime.timedelta(seconds=seconds)).isoformat()
+@pytest.mark.parametrize(
+    ("seconds", "started", "fault"),
+    [(60, 900, ""), (900, 60, ""), (900, 900, "no metrics yet"), (900, None, "no metrics yet")],
+)
+def test_an_autoscaler_may_wait_for_metrics_for_a_while(
+    seconds: float, started: float | None, fault: str
+) -> None:
+    def ago(number: float) -> str:
+        return (NOW - datetime.timedelta(seconds=number)).isoformat()
+
+    since = ago(seconds)
+    pods = [pod(state={"running": {"startedAt": ago(started)}})] if started else [pod()]
     condition = {"type": "ScalingActive", "status": "False", "message": "no metrics yet"}
     resource = {"target": {"averageUtilization": 70}}
     scaler = {
-        "spec": {"maxReplicas": 3, "metrics": [{"resource": resource}]},
+        "spec": {
+            "maxReplicas": 3,
+            "metrics": [{"resource": resource}],
+            "scaleTargetRef": {"name": "web-app"},
+        },
         "status": {"conditions": [{**condition, "lastTransitionTime": since}]},
     }
-    assert view.scaler_view(scaler, NOW)["fault"] == fault
+    assert view.scaler_view(scaler, pods, NOW)["fault"] == fault
 
 
 def test_metrics_are_read_in_their_own_units() -> None:
