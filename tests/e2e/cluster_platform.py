@@ -1,7 +1,7 @@
 """The platform on a Kubernetes cluster, met by the same commands and read by the dynamic client.
 
 Where ``KUBECONFIG`` names a cluster and ``E2E_CLUSTER_VARIABLES`` a file of variables for
-``build.yml`` (at least the registry), the contract runs there too.
+``build.yml`` (the registry, or ``target: minikube``), the contract runs there too.
 """
 
 import base64
@@ -50,6 +50,12 @@ def why_no_cluster() -> str:
     return ""
 
 
+def _told() -> dict[str, Any]:
+    """Return what a build on the cluster is told."""
+    told: dict[str, Any] = yaml.safe_load(Path(os.environ["E2E_CLUSTER_VARIABLES"]).read_text())
+    return told
+
+
 @functools.cache
 def _api() -> Any:
     """Return the one client of this process: a client that is dropped leaves sockets open."""
@@ -69,9 +75,13 @@ def _dynamic() -> Any:
 
 @dataclass
 class ClusterPlatform(LocalPlatform):
-    """An instance on the `cluster` target; pods stand where processes stood."""
+    """An instance on the `cluster` target, or on minikube; pods stand where processes stood."""
 
     target = "cluster"
+
+    def __post_init__(self) -> None:
+        """Take the target from the file of variables, where it names one."""
+        self.target = str(_told().get("target", self.target))
 
     @property
     def namespace(self) -> str:
@@ -80,8 +90,7 @@ class ClusterPlatform(LocalPlatform):
 
     def command(self, playbook: str, *arguments: str, **variables: object) -> list[str]:
         """Return the command line; what a build is told beyond the record is told always."""
-        file = Path(os.environ["E2E_CLUSTER_VARIABLES"])
-        told = yaml.safe_load(file.read_text())
+        told = _told()
         if playbook != "build.yml":  # recorded by the build
             told = {k: v for k, v in told.items() if k.startswith(("kubernetes_", "images_"))}
         known = {"instance": self.instance, "target": self.target, **variables}
