@@ -67,6 +67,7 @@ class Cluster:
     force: bool = False
     start_s: float = 900.0
     extra: tuple[str, ...] = ()
+    bridge: bool = False  # the pods' network is minikube's own bridge
 
     def minikube(self, *arguments: str) -> list[str]:
         """Return a command line for this profile."""
@@ -107,6 +108,27 @@ for phase in "kubeconfig all" "etcd local" "control-plane all" "kubelet-start"; 
   "./$kubeadm" init phase $phase --config "$config"
 done
 """
+# minikube writes this for a new cluster only, and it goes with the node's container. A network
+# that a DaemonSet makes (kindnet, Calico) writes its own.
+_NETWORK = {
+    "cniVersion": "0.4.0",
+    "name": "bridge",
+    "plugins": [
+        {
+            "type": "bridge", "bridge": "bridge", "isDefaultGateway": True, "ipMasq": True,
+            "hairpinMode": True, "ipam": {"type": "host-local", "subnet": "POD_SUBNET"},
+        },
+        {"type": "portmap", "capabilities": {"portMappings": True}},
+        {"type": "firewall"},
+    ],
+}  # fmt: skip
+_REBUILD_NETWORK = f"""
+if ! ls /etc/cni/net.d/*.conflist >/dev/null 2>&1; then
+  subnet=$(sed -n 's/^ *podSubnet: *//p' "$config" | tr -d '"')
+  mkdir -p /etc/cni/net.d
+  echo '{json.dumps(_NETWORK)}' | sed "s|POD_SUBNET|$subnet|" > /etc/cni/net.d/1-k8s.conflist
+fi
+"""
 
 
 def commands(step: Step, cluster: Cluster) -> list[tuple[list[str], float]]:
@@ -119,6 +141,7 @@ def commands(step: Step, cluster: Cluster) -> list[tuple[list[str], float]]:
     ]
     start = (cluster.start(), cluster.start_s)
     first = (cluster.start(_FIRST_WAIT), cluster.start_s)
+    rebuild = _REBUILD + (_REBUILD_NETWORK if cluster.bridge else "")
     table: Mapping[Step, list[tuple[list[str], float]]] = {
         Step.CREATE: [first],
         Step.START: [start],
@@ -129,7 +152,7 @@ def commands(step: Step, cluster: Cluster) -> list[tuple[list[str], float]]:
         Step.FIX_NETWORK: [],  # see fix_network: it depends on the node's address
         Step.WAIT: [],
         Step.RESTART_KUBELET: [(cluster.in_node("systemctl restart kubelet"), QUICK_S)],
-        Step.REBUILD_CONTROL_PLANE: [(cluster.in_node(_REBUILD), STOP_S)],
+        Step.REBUILD_CONTROL_PLANE: [(cluster.in_node(rebuild), STOP_S)],
         Step.PAUSE: [(minikube("pause", "-A"), QUICK_S)],
         Step.STOP: [(minikube("stop"), STOP_S)],
         Step.STOP_CONTAINER: [(["docker", "stop", cluster.profile], QUICK_S)],
@@ -246,17 +269,23 @@ class Made:
     runtime: str = ""
     cpus: int = 0
     memory_mib: int = 0
+    bridge: bool = False
 
 
 def made_with(profile: str) -> Made:
     """Return what the profile's configuration says."""
     try:
         config = json.loads((profile_directory(profile) / "config.json").read_text())
+        kubernetes = config.get("KubernetesConfig") or {}
+        runtime = str(kubernetes.get("ContainerRuntime", ""))
+        network = kubernetes.get("CNI") or "auto"
+        alone = len(config.get("Nodes") or []) <= 1
         return Made(
             str(config.get("Driver", "")),
-            str((config.get("KubernetesConfig") or {}).get("ContainerRuntime", "")),
+            runtime,
             int(config["CPUs"]),
             int(config["Memory"]),
+            bridge=network == "bridge" or (network == "auto" and runtime == "docker" and alone),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Made()

@@ -151,6 +151,8 @@ _TO_RUNNING: Mapping[Condition, Sequence[Step]] = {
     Condition.PROFILE_CORRUPT: (Step.RECREATE,),
     Condition.SILENT: (Step.STOP, Step.STOP_CONTAINER, Step.RECREATE),
 }
+# Another start would only wait for what the container took with it.
+_AFTER_A_NEW_CONTAINER = (Step.REBUILD_CONTROL_PLANE, Step.START, Step.STOP, Step.RECREATE)
 _NOT_RUNNING = frozenset(
     {Condition.STOPPED, Condition.NETWORK_LOST, Condition.CONTAINER_LOST, Condition.DATA_LOST}
 )
@@ -180,7 +182,8 @@ def decide(
         return Decision(refusal=f"there is no cluster that could be {wanted}")
     if _reached(condition, wanted, container_runs=container_runs):
         return Decision(done=True)
-    for step in _ladder(condition, wanted):
+    anew = condition is Condition.NODE_DOWN and any(s is Step.START_BRIEFLY for _, s in tried)
+    for step in _AFTER_A_NEW_CONTAINER if anew else _ladder(condition, wanted):
         if (condition, step) in tried:
             continue
         if step is Step.RECREATE and not allow_recreate:

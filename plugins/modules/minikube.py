@@ -127,6 +127,7 @@ class Converger:
             force=options["force"],
             start_s=options["start_timeout"],
             extra=tuple(options["extra_args"]),
+            bridge=self.made.bridge,
         )
         self.steps: list[str] = []
         self.notes: list[str] = []
@@ -201,6 +202,8 @@ class Converger:
             reason = advice.fatal_reason(self.last.text) if self.last.code else ""
             if reason:
                 self.module.fail_json(msg=reason, **self._report(classify(seen)))
+        if step is Step.REBUILD_CONTROL_PLANE and self.last is not None and not self.last.code:
+            self._wait_for_api(2.0)  # the kubelet has yet to start it
 
     def _commands(self, step: Step) -> Sequence[tuple[list[str], float]]:
         if step is not Step.FIX_NETWORK:
@@ -215,10 +218,11 @@ class Converger:
             self.notes.append(f"network: {error}")
             return []
 
-    def _wait_for_api(self) -> None:
-        deadline = time.monotonic() + self.module.params["api_patience"]
+    def _wait_for_api(self, patience: float = 1.0) -> None:
+        deadline = time.monotonic() + patience * self.module.params["api_patience"]
         while time.monotonic() < deadline:
-            if classify(observe(self.cluster, run)) is not Condition.API_DOWN:
+            down = (Condition.API_DOWN, Condition.NODE_DOWN)
+            if classify(observe(self.cluster, run)) not in down:
                 return
             time.sleep(_POLL_S)
 

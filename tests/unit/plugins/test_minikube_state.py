@@ -121,6 +121,12 @@ def test_the_least_destructive_step_comes_first(state: str, steps: list[Step]) -
     assert walk(state, "running")[:2] == ("running", steps)
 
 
+def test_a_new_container_is_given_its_control_plane_before_another_start() -> None:
+    tried = [(Condition.CONTAINER_LOST, Step.START_BRIEFLY)]
+    assert decide(Condition.NODE_DOWN, "running", tried).step is Step.REBUILD_CONTROL_PLANE
+    assert decide(Condition.NODE_DOWN, "running").step is Step.START
+
+
 def test_a_running_cluster_is_never_started_again() -> None:
     # `minikube start` on a running cluster restarts every container in it.
     assert decide(Condition.RUNNING, "running").done
