@@ -95,16 +95,26 @@ def _unschedulable(pod: Mapping[str, Any], message: str, seconds: float) -> str:
 
 
 def _container_fault(container: Mapping[str, Any], seconds: float, most: int) -> str:
-    waiting = (container.get("state") or {}).get("waiting") or {}
+    state = container.get("state") or {}
+    waiting = state.get("waiting") or {}
     reason = str(waiting.get("reason", ""))
     if reason in _HOPELESS and not (reason in _PATIENT and seconds < _PULL_S):
         return f"{container['name']}: {reason}: {waiting.get('message', '')}".rstrip(": ")
     restarts = int(container.get("restartCount", 0))
     ended = (container.get("lastState") or {}).get("terminated") or {}
-    if restarts >= most and not container.get("ready"):
+    # One that runs may get ready yet; if it does not, it ends again soon.
+    if restarts >= most and not (container.get("ready") or "running" in state):
         why = f"{ended.get('reason', 'it ends')}, exit code {ended.get('exitCode')}"
         return f"{container['name']}: ended {restarts} times ({why})"
     return ""
+
+
+def ends_of(pod: Mapping[str, Any]) -> int:
+    """Return how often the container of a pod ended that ended most."""
+    status = pod.get("status") or {}
+    kinds = ("initContainerStatuses", "containerStatuses")
+    counts = [int(c.get("restartCount", 0)) for kind in kinds for c in status.get(kind) or []]
+    return max(counts, default=0)
 
 
 def pod_words(pod: Mapping[str, Any]) -> str:

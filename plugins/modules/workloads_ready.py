@@ -12,6 +12,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.kube_api import WHERE, Kube, KubeError
 from ansible.module_utils.workload_state import (
     RESTARTS,
+    ends_of,
     newest_pods,
     not_rolled_out,
     pod_fault,
@@ -45,6 +46,7 @@ waited: {description: Seconds until all were ready., type: float, returned: succ
 seconds: {description: Seconds by workload., type: dict, returned: success}
 """
 
+_OLD_S = 60.0  # a pod that is younger was made for what is waited for
 _POLL_S = 0.5
 _LOG_LINES = 15
 _EVENTS = 4
@@ -129,6 +131,7 @@ def wait(module: Any, cluster: Cluster) -> None:
     started = time.monotonic()
     waiting = dict.fromkeys(module.params["workloads"], "does not exist")
     seconds: dict[str, float] = {}
+    earlier: dict[str, int] = {}
     while True:
         found = cluster.workloads()
         for name in list(waiting):
@@ -140,7 +143,7 @@ def wait(module: Any, cluster: Cluster) -> None:
         if not waiting:
             module.exit_json(changed=False, waited=round(passed, 1), seconds=seconds)
         there = {name: found[name] for name in waiting if name in found}
-        fault = first_fault(cluster, there, module.params["restarts"])
+        fault = first_fault(cluster, there, module.params["restarts"], earlier)
         if fault:
             module.fail_json(msg=fault)
         if passed > module.params["timeout"]:
@@ -151,8 +154,17 @@ def wait(module: Any, cluster: Cluster) -> None:
         time.sleep(_POLL_S)
 
 
-def first_fault(cluster: Cluster, workloads: Mapping[str, Mapping[str, Any]], restarts: int) -> str:
-    """Return the message about the first workload that cannot become ready; empty while all may."""
+def first_fault(
+    cluster: Cluster,
+    workloads: Mapping[str, Mapping[str, Any]],
+    restarts: int,
+    earlier: dict[str, int],
+) -> str:
+    """Return the message about the first workload that cannot become ready; empty while all may.
+
+    ``earlier`` keeps how often each older pod had ended before the wait: a node that was repaired
+    has ended them all, and they come back.
+    """
     pods = cluster.newest_pods(workloads)
     now = datetime.datetime.now(datetime.timezone.utc)  # noqa: TID251, UP017 - a module has no clock
     for name, workload in workloads.items():
@@ -161,7 +173,11 @@ def first_fault(cluster: Cluster, workloads: Mapping[str, Mapping[str, Any]], re
             return f"{name}: {why}"
         for pod in pods[name][:3]:
             born = datetime.datetime.fromisoformat(str(pod["metadata"]["creationTimestamp"]))
-            fault = pod_fault(pod, (now - born).total_seconds(), restarts)
+            age = (now - born).total_seconds()
+            before = earlier.setdefault(
+                str(pod["metadata"]["uid"]), ends_of(pod) if age > _OLD_S else 0
+            )
+            fault = pod_fault(pod, age, before + restarts)
             if fault:
                 pod_name = pod["metadata"]["name"]
                 return "\n".join([f"{name}: pod {pod_name}: {fault}", *cluster.story(pod_name)])

@@ -59,6 +59,8 @@ def test_one_crash_passes_and_three_do_not() -> None:
     assert pod_fault(pod({**crashed, "restartCount": 1}), 5) == ""
     assert "3 times (Error, exit code 1)" in pod_fault(pod({**crashed, "restartCount": 3}), 60)
     assert pod_fault(pod({**crashed, "ready": True, "restartCount": 9}), 60) == ""
+    again = {**crashed, "restartCount": 3, "state": {"running": {}}}
+    assert pod_fault(pod(again), 60) == ""
 
 
 def test_a_pod_that_fits_nowhere_is_given_time_to_find_room() -> None:
