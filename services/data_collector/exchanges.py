@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from common.clock import Clock
@@ -12,6 +12,8 @@ from data_collector.errors import BackOffError, RefusedForGoodError, RetryError,
 from data_collector.rest import Outcome
 
 __all__ = ["Exchange", "Exchanges", "VenueClient"]
+
+_ASK_AGAIN_S = 30.0
 
 
 class VenueClient(Protocol):
@@ -39,13 +41,35 @@ class Exchange:
 
     client: VenueClient
     breaker: Breaker
-    unsupported: frozenset[str] = frozenset()
     answered_at: float | None = None  # monotonic
+    _asked_again_at: dict[str, float] = field(default_factory=dict)  # monotonic, by symbol
 
     @property
     def name(self) -> Venue:
         """Return the venue's name."""
         return self.client.name
+
+    def supports(self, symbol: str, now: float) -> bool:
+        """Return whether to ask for a symbol, at the monotonic time ``now``."""
+        return self._asked_again_at.get(symbol, now) <= now
+
+    def lacks(self, symbol: str, now: float) -> bool:
+        """Do not ask for a symbol for a while; return whether that is news.
+
+        For a while only: a proxy, or a venue that starts, says 404 too.
+        """
+        news = symbol not in self._asked_again_at
+        self._asked_again_at[symbol] = now + _ASK_AGAIN_S
+        return news
+
+    def has(self, symbol: str) -> None:
+        """Note that the venue gave a tick of a symbol."""
+        self._asked_again_at.pop(symbol, None)
+
+    @property
+    def unsupported(self) -> list[str]:
+        """Return the symbols that the venue said it has not."""
+        return sorted(self._asked_again_at)
 
     def judge(self, errors: Sequence[VenueError], good: int, now: float) -> None:
         """Blame the venue where nothing was good, or where it asks to be left alone."""
@@ -99,7 +123,7 @@ class Exchanges:
         return {
             e.name: {
                 **e.breaker.describe(),
-                "unsupported": sorted(e.unsupported),
+                "unsupported": e.unsupported,
                 "answered_s_ago": None if e.answered_at is None else now - e.answered_at,
             }
             for e in self._exchanges
@@ -107,7 +131,8 @@ class Exchanges:
 
     async def _probe(self, exchange: Exchange, symbols: Collection[str]) -> None:
         """Ask as a poll would, and judge the venue by it; the answers are not used."""
-        asked = [s for s in symbols if s not in exchange.unsupported]
+        now = self._clock.monotonic()
+        asked = [s for s in symbols if exchange.supports(s, now)]
         outcomes: Mapping[str, Outcome] = {"": RetryError("probe failed")}
         try:
             outcomes = await exchange.client.observe(asked, self._probe_s)

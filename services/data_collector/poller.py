@@ -151,8 +151,9 @@ class Poller:
         missing = set(symbols)
         candidates = self._exchanges.candidates(self._symbols())
         for position, exchange in enumerate(candidates):
-            asked = sorted(missing - exchange.unsupported)
-            left = question.deadline - self._clock.monotonic()
+            now = self._clock.monotonic()
+            asked = sorted(s for s in missing if exchange.supports(s, now))
+            left = question.deadline - now
             if asked and left > 0:
                 last = position == len(candidates) - 1
                 limit = left if last else min(left, self._times.request_s)
@@ -180,6 +181,7 @@ class Poller:
                     raise outcome
                 self._accept(symbol, venue, outcome, question.sequence)
                 accepted.add(symbol)
+                exchange.has(symbol)
                 self._note_source(symbol, venue)
             except AnswerError as error:
                 self._reject(symbol, venue, error)
@@ -188,8 +190,10 @@ class Poller:
                 else:
                     errors.append(error)
             except UnsupportedSymbolError as error:
-                exchange.unsupported |= {symbol}
-                _log.error("exchange has no such market", venue=venue, symbol=symbol, said=error)
+                if exchange.lacks(symbol, self._clock.monotonic()):
+                    _log.error(
+                        "exchange has no such market", venue=venue, symbol=symbol, said=error
+                    )
             except VenueError as error:
                 errors.append(error)
         await self._flush()

@@ -158,6 +158,7 @@ class StreamVenue:
         self._connections += 1
         self._starting_until = self._clock.monotonic() + _START_S
         self._markets = {s: MarketState(self._connections) for s in self._symbols}
+        self._unsupported = {}
         while True:
             async with asyncio.timeout(self._silence_s):
                 body = await connection.recv(decode=False)

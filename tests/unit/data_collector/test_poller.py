@@ -144,7 +144,18 @@ def test_only_the_symbol_that_failed_is_asked_elsewhere(clock: FakeClock) -> Non
     bench.first.failures["ETH-USD"] = UnsupportedSymbolError("404")
     assert bench.poll(1, 2) == ["coinbase", "kraken"] * 2
     assert bench.exchanges[0].breaker.state == "closed"
-    assert bench.exchanges[0].unsupported == {"ETH-USD"}
+    assert bench.exchanges[0].unsupported == ["ETH-USD"]
+
+
+def test_a_market_that_a_venue_denied_is_asked_for_again_after_a_while(clock: FakeClock) -> None:
+    bench = Bench(clock)
+    bench.first.failure = bench.second.failure = UnsupportedSymbolError("404")
+    assert bench.poll(1) == []
+    bench.first.failure = bench.second.failure = None
+    assert bench.poll(2) == []
+    clock.elapsed += 30
+    assert bench.poll(3, 4) == ["coinbase"] * 2
+    assert bench.exchanges[0].unsupported == []
 
 
 def test_one_symbol_that_fails_does_not_take_the_venue_from_the_others(clock: FakeClock) -> None:
