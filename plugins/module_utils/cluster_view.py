@@ -144,8 +144,15 @@ def scaler_view(
     )
     conditions = {c["type"]: c for c in status.get("conditions") or []}
     active = conditions.get("ScalingActive", {})
-    since = [active.get("lastTransitionTime"), _began(pods, spec["scaleTargetRef"]["name"])]
-    patient = any((now - moment(each)).total_seconds() < _METRICS_S for each in since if each)
+    mine = [
+        pod
+        for pod in pods
+        if (pod["metadata"].get("labels") or {}).get(_NAME) == spec["scaleTargetRef"]["name"]
+    ]
+    since = active.get("lastTransitionTime")
+    patient = metrics_awaited(mine, now) or (
+        bool(since) and (now - moment(since)).total_seconds() < _METRICS_S
+    )
     return {
         "least": spec.get("minReplicas", 1),
         "most": spec["maxReplicas"],
@@ -159,15 +166,15 @@ def scaler_view(
     }
 
 
-def _began(pods: Iterable[Mapping[str, Any]], name: str) -> str:
-    """Return since when the first of a workload's containers has run; empty when none does."""
+def metrics_awaited(pods: Iterable[Mapping[str, Any]], now: datetime.datetime) -> bool:
+    """Return whether no container of ``pods`` has run for long enough to be measured."""
     starts = [
-        str((container.get("state") or {}).get("running", {}).get("startedAt") or "")
+        (container.get("state") or {}).get("running", {}).get("startedAt")
         for pod in pods
-        if (pod["metadata"].get("labels") or {}).get(_NAME) == name
         for container in (pod.get("status") or {}).get("containerStatuses") or []
     ]
-    return min(filter(None, starts), default="")
+    began = min((moment(each) for each in starts if each), default=None)
+    return began is not None and (now - began).total_seconds() < _METRICS_S
 
 
 def quota_view(quota: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -16,6 +16,7 @@ from ansible.module_utils.cluster_view import (
     claim_view,
     cluster_problems,
     history,
+    metrics_awaited,
     pod_metrics,
     quota_view,
     scaler_view,
@@ -145,7 +146,7 @@ def _objects(found: Mapping[str, Any]) -> dict[str, Any]:
         "services": {
             name_of(each): service_view(each, found["pods"], used, now) for each in workloads
         },
-        "metrics": bool(used),
+        "metrics": bool(used) or metrics_awaited(found["pods"], now),
         "scalers": {
             name_of(each): scaler_view(each, found["pods"], now) for each in found["scalers"]
         },
