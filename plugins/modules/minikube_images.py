@@ -86,7 +86,7 @@ def fetch(module: Any, profile: str, wanted: Sequence[str]) -> None:
     if absent:
         module.fail_json(
             msg=f"the node cannot fetch {', '.join(absent)}. Has it a way out? Type: "
-            f"minikube ssh --profile {profile} -- docker pull {absent[0]}   (a mirror: "
+            f"minikube ssh --profile {profile} -- sudo crictl pull {absent[0]}   (a mirror: "
             "-e kafka_image= -e postgres_image= -e kafka_ui_image=)"
         )
 
