@@ -19,6 +19,7 @@ _NAME = "app.kubernetes.io/name"
 _OOM = "OOMKilled"
 _YOUNG_S = 60.0
 _METRICS_S = 240.0  # metrics-server has something to say some two minutes after it starts
+_RECENT_S = 3600.0  # what ended a container before that is history: a node that was repaired
 _NEAR = 0.9  # of a limit or a quota: soon something will be refused or killed
 
 
@@ -44,6 +45,7 @@ def service_view(
         "reason": next((pod["fault"] for pod in views if pod["fault"]), waiting),
         "restarts": sum(pod["restarts"] for pod in views),
         "last_end": next((pod["last_end"] for pod in views if pod["last_end"]), ""),
+        "last_end_s": min((pod["last_end_s"] for pod in views if pod["last_end"]), default=0.0),
         "cpu": sum(pod["cpu"] for pod in views),
         "memory": sum(pod["memory"] for pod in views),
         "measured": any(pod["memory"] for pod in views),
@@ -93,6 +95,9 @@ def pod_view(
         "last_end": f"{last.get('reason', 'ended')} (exit code {last.get('exitCode')})"
         if last
         else "",
+        "last_end_s": (now - moment(last["finishedAt"])).total_seconds()
+        if last.get("finishedAt")
+        else 0.0,
         "fault": pod_fault(pod, age),
         "age_s": age,
         "node": (pod.get("spec") or {}).get("nodeName", ""),
@@ -232,7 +237,7 @@ def cluster_problems(status: Mapping[str, Any], commands: Mapping[str, str]) -> 
                 f"kubernetes_resources['{name}'] in inventory/group_vars/all/kubernetes.yml, "
                 f"then type: {commands['build']}"
             )
-        elif service["restarts"] > _RESTARTS:
+        elif service["restarts"] > _RESTARTS and service["last_end_s"] < _RECENT_S:
             found.append(
                 f"{name} was restarted {service['restarts']} times, at last because of "
                 f"{service['last_end'] or 'a failed probe'}. Its log: {look}"

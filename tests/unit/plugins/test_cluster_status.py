@@ -70,6 +70,14 @@ def test_what_sleeps_crashes_or_lacks_memory_is_said_with_what_to_type() -> None
     assert "not ready: c: ImagePullBackOff: no such image. Its log: LOGS -e service=web-app" in said
 
 
+@pytest.mark.parametrize(("hour", "said"), [("11:59", True), ("10:30", False)])
+def test_many_restarts_are_a_problem_while_they_are_recent(hour: str, said: bool) -> None:
+    ended = {"reason": "Error", "exitCode": 255, "finishedAt": f"2026-01-01T{hour}:00Z"}
+    often = pod(restartCount=9, lastState={"terminated": ended})
+    shown = view.service_view(deployment(), [often, pod("web-app-1-b")], {}, NOW)
+    assert [("restarted 9 times" in each) for each in problems(shown)] == [True] * said
+
+
 def test_a_further_replica_that_starts_is_no_problem() -> None:
     starting = pod("web-app-1-b", ready=False)
     starting["metadata"]["creationTimestamp"] = "2026-01-01T11:59:30Z"
