@@ -37,6 +37,7 @@ scaled: {description: Replicas now by workload that was changed., type: dict, re
 """
 
 _POLL_S = 0.3
+_ENDED = ("Succeeded", "Failed")
 _PLURALS = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
 
 
@@ -117,7 +118,7 @@ def wait_until_ended(kube: Kube, paths: dict[str, str], limit_s: float) -> list[
 
 
 def pods_of(kube: Kube, path: str) -> list[dict[str, Any]]:
-    """Return a workload's pods, the ending ones included."""
+    """Return a workload's pods, the ending ones included, those that have ended not."""
     try:
         labels = kube.get(path)["spec"]["selector"]["matchLabels"]
     except KeyError:
@@ -127,7 +128,7 @@ def pods_of(kube: Kube, path: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = kube.items(
         f"/api/v1/namespaces/{space}/pods", labelSelector=selector
     )
-    return found
+    return [pod for pod in found if (pod.get("status") or {}).get("phase") not in _ENDED]
 
 
 if __name__ == "__main__":
