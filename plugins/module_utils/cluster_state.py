@@ -169,21 +169,25 @@ def quota_faults(
 
 
 def _as_quantity(what: str, amount: float) -> str:
-    """Return an amount as Kubernetes writes it, rounded up."""
-    if "memory" in what or "storage" in what:
+    """Return an amount of cpu or memory as Kubernetes writes it, rounded up."""
+    if "memory" in what:
         return f"{math.ceil(amount / 2**20)}Mi"
-    return f"{math.ceil(round(amount * 1000, 6))}m" if "cpu" in what else f"{math.ceil(amount)}"
+    return f"{math.ceil(round(amount * 1000, 6))}m"
 
 
 _SHORT = ("requests.cpu", "requests.memory")
+
+
+def has_ended(pod: Mapping[str, Any]) -> bool:
+    """Return whether a pod only lies about: it did its work, failed or was evicted."""
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
 
 
 def taken(pods: Iterable[Mapping[str, Any]], namespace: str) -> dict[str, float]:
     """Return the cores and bytes that pods outside ``namespace`` request and hold."""
     held = {"cpu": 0.0, "memory": 0.0}
     for pod in pods:
-        ended = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
-        if ended or pod["metadata"].get("namespace") == namespace:
+        if has_ended(pod) or pod["metadata"].get("namespace") == namespace:
             continue
         for container in pod["spec"].get("containers") or []:
             asked = (container.get("resources") or {}).get("requests") or {}

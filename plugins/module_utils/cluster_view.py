@@ -30,9 +30,7 @@ def service_view(
     now: datetime.datetime,
 ) -> dict[str, Any]:
     """Return one line of the status screen; ``used`` is cores and bytes by pod."""
-    mine = [
-        pod for pod in pods if (pod["metadata"].get("labels") or {}).get(_NAME) == name_of(workload)
-    ]
+    mine = _pods_of(name_of(workload), pods)
     spec = workload["spec"]["template"]["spec"]["containers"][0]
     wanted = replicas_of(workload)
     ready = int((workload.get("status") or {}).get("readyReplicas", 0))
@@ -53,6 +51,10 @@ def service_view(
         "pods": views,
         **{kind: amounts(spec, kind, max(len(mine), 1)) for kind in ("requests", "limits")},
     }
+
+
+def _pods_of(workload: str, pods: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [p for p in pods if (p["metadata"].get("labels") or {}).get(_NAME) == workload]
 
 
 def state_of(wanted: int, ready: int, waiting: str, *, young: bool) -> str:
@@ -149,11 +151,7 @@ def scaler_view(
     )
     conditions = {c["type"]: c for c in status.get("conditions") or []}
     active = conditions.get("ScalingActive", {})
-    mine = [
-        pod
-        for pod in pods
-        if (pod["metadata"].get("labels") or {}).get(_NAME) == spec["scaleTargetRef"]["name"]
-    ]
+    mine = _pods_of(spec["scaleTargetRef"]["name"], pods)
     since = active.get("lastTransitionTime")
     patient = metrics_awaited(mine, now) or (
         bool(since) and (now - moment(since)).total_seconds() < _METRICS_S

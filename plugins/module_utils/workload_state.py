@@ -73,11 +73,7 @@ def pod_fault(pod: Mapping[str, Any], seconds: float, restarts: int = RESTARTS) 
     for condition in status.get("conditions") or []:
         if condition.get("reason") == "Unschedulable":
             return _unschedulable(pod, str(condition.get("message", "")), seconds)
-    containers = [
-        *(status.get("initContainerStatuses") or []),
-        *(status.get("containerStatuses") or []),
-    ]
-    faults = (_container_fault(container, seconds, restarts) for container in containers)
+    faults = (_container_fault(container, seconds, restarts) for container in _containers(pod))
     return next((fault for fault in faults if fault), "")
 
 
@@ -109,23 +105,22 @@ def _container_fault(container: Mapping[str, Any], seconds: float, most: int) ->
     return ""
 
 
-def ends_of(pod: Mapping[str, Any]) -> int:
-    """Return how often the container of a pod ended that ended most."""
+def _containers(pod: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the states of a pod's containers, those that run first of all before the others."""
     status = pod.get("status") or {}
     kinds = ("initContainerStatuses", "containerStatuses")
-    counts = [int(c.get("restartCount", 0)) for kind in kinds for c in status.get(kind) or []]
-    return max(counts, default=0)
+    return [container for kind in kinds for container in status.get(kind) or []]
+
+
+def ends_of(pod: Mapping[str, Any]) -> int:
+    """Return how often the container of a pod ended that ended most."""
+    return max((int(each.get("restartCount", 0)) for each in _containers(pod)), default=0)
 
 
 def pod_words(pod: Mapping[str, Any]) -> str:
     """Return what a pod that is waited for does: its phase, and what holds up its containers."""
     status = pod.get("status") or {}
-    waiting = [
-        f"{each['name']} {held_up(each)}"
-        for kind in ("initContainerStatuses", "containerStatuses")
-        for each in status.get(kind) or []
-        if held_up(each)
-    ]
+    waiting = [f"{each['name']} {held_up(each)}" for each in _containers(pod) if held_up(each)]
     return "; ".join([str(status.get("phase", "Pending")), *waiting])
 
 

@@ -129,7 +129,8 @@ def build_faults(kube: Kube, options: Mapping[str, Any]) -> list[str]:
     classes = _seen(kube, "/apis/storage.k8s.io/v1/storageclasses")
     nodes = _seen(kube, "/api/v1/nodes")
     quotas = _seen(kube, f"{space}/resourcequotas") or []
-    pods = _seen(kube, "/api/v1/pods") if 0 < len(nodes or []) <= _FEW_NODES else None
+    asks = options["least_needs"] and 0 < len(nodes or []) <= _FEW_NODES
+    pods = _seen(kube, "/api/v1/pods") if asks else None
     held = taken(pods or [], options["namespace"])
     return [
         "" if classes is None else storage_fault(classes, options["storage_class"]),

@@ -220,8 +220,8 @@ class Converger:
 
     def _wait_for_api(self, patience: float = 1.0) -> None:
         deadline = time.monotonic() + patience * self.module.params["api_patience"]
+        down = (Condition.API_DOWN, Condition.NODE_DOWN)
         while time.monotonic() < deadline:
-            down = (Condition.API_DOWN, Condition.NODE_DOWN)
             if classify(observe(self.cluster, run)) not in down:
                 return
             time.sleep(_POLL_S)

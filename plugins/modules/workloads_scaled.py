@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.cluster_state import REPLICAS, replicas_before, replicas_of
+from ansible.module_utils.cluster_state import REPLICAS, has_ended, replicas_before, replicas_of
 from ansible.module_utils.kube_api import WHERE, Kube, KubeError
 
 DOCUMENTATION = r"""
@@ -37,7 +37,6 @@ scaled: {description: Replicas now by workload that was changed., type: dict, re
 """
 
 _POLL_S = 0.3
-_ENDED = ("Succeeded", "Failed")
 _PLURALS = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
 
 
@@ -128,7 +127,7 @@ def pods_of(kube: Kube, path: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = kube.items(
         f"/api/v1/namespaces/{space}/pods", labelSelector=selector
     )
-    return [pod for pod in found if (pod.get("status") or {}).get("phase") not in _ENDED]
+    return [pod for pod in found if not has_ended(pod)]
 
 
 if __name__ == "__main__":
