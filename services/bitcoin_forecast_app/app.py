@@ -72,7 +72,8 @@ def _open_store(database: Database, stop: threading.Event) -> None:
             _log.warning("the store is newer than this service", why=str(error))
             return
         except SQLAlchemyError as error:
-            _log.warning("store not available, trying again", error=str(error))
+            said = str(error).partition("\n")[0]
+            _log.warning("store not available, trying again", error=said)
             stop.wait(_RETRY_S)
         else:
             _log.info("store ready", schema_before=before, schema=now)

@@ -1,7 +1,9 @@
 """The trainer as a child process: when to start it, what it said, and no child left behind."""
 
 import json
+import logging
 import os
+import signal
 import subprocess
 import sys
 from datetime import datetime
@@ -59,13 +61,16 @@ class Trainer:
 
     def _start(self) -> None:
         self._began = self._clock.monotonic()
-        environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1"}
+        environment = os.environ | {
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "OMP_NUM_THREADS": "1",
+            "PYTHONFAULTHANDLER": "1",
+        }
         self._process = subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, "-m", "bitcoin_forecast_app.train", WITH_PARENT],
             stdin=subprocess.PIPE,  # its end tells the child that we are gone
             stdout=subprocess.PIPE,  # one line, far below the pipe's buffer
-            stderr=subprocess.DEVNULL,
-            env=environment,
+            env=environment,  # its errors go where ours go, a crash's traceback too
         )
         _log.info("training started", pid=self._process.pid)
 
@@ -83,11 +88,13 @@ class Trainer:
         kinds = {0: "promoted" if result.get("promoted") else "refused"}
         kinds |= {NOT_ENOUGH: "too_little", BUSY: "busy"}
         self._too_little = code == NOT_ENOUGH
-        self._metrics.training_runs.labels(kinds.get(code, "failed")).inc()
+        kind = kinds.get(code, "failed")
+        self._metrics.training_runs.labels(kind).inc()
         self.last_result = str(
-            result.get("reason") or result.get("error") or f"failed with exit code {code}"
+            result.get("reason") or result.get("error") or f"failed with {_named(code)}"
         )
-        _log.info(
+        _log.log(
+            logging.WARNING if kind == "failed" else logging.INFO,
             f"training ended: {self.last_result}",
             version=result.get("version", ""),
             seconds=f"{elapsed_s:.1f}",
@@ -104,6 +111,10 @@ class Trainer:
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
+
+
+def _named(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else f"signal {-code} ({signal.strsignal(-code)})"
 
 
 def _parse(output: bytes) -> dict[str, Any]:

@@ -17,7 +17,7 @@ def _render(service: str) -> structlog.types.Processor:
         pairs = (f" {key}={value}" for key, value in event.items() if key not in _HIDDEN)
         line = f"{event['timestamp']} {event['level'].upper()} {service} {event['event']}"
         trace = f"\n{event['exception']}" if event.get("exception") else ""
-        return line + "".join(pairs) + trace
+        return " ".join((line + "".join(pairs)).splitlines()) + trace  # errors have several
 
     return render
 
@@ -37,6 +37,8 @@ def configure_logging(service: str, level: str = "INFO") -> None:
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=level, force=True)
     logging.getLogger("kafka").setLevel(logging.WARNING)  # one line per heartbeat otherwise
+    # Its selector tells of each step above 0.1 s: a busy core, not a fault.
+    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # one line per poll otherwise
     structlog.configure(
         processors=[

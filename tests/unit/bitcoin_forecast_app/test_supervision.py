@@ -239,4 +239,11 @@ def test_a_run_that_hangs_is_ended(school: School) -> None:
     assert [run.killed for run in school.runs] == [False]
     school.pass_time(30)
     assert school.runs[0].killed
-    assert school.trainer.last_result == "failed with exit code -9"
+    assert school.trainer.last_result == "failed with signal 9 (Killed)"
+
+
+def test_a_run_that_breaks_tells_its_exit_code(school: School) -> None:
+    school.pass_time(1)
+    school.runs[0].end(1)
+    school.pass_time(1)
+    assert school.trainer.last_result == "failed with exit code 1"

@@ -12,6 +12,7 @@ try:
 except ZeroDivisionError:
     get_logger("x").exception("broke")
 get_logger("x").debug("hidden")
+get_logger("x").warning("refused", error="by the host\\n\\tIs it there?")
 """
 
 
@@ -27,5 +28,6 @@ def test_lines_have_one_format_for_us_and_for_libraries() -> None:
     assert lines[0].endswith("Z INFO demo Saved data to kafka close=64000.10 symbol=BTC-USD")
     assert lines[1].endswith("Z WARNING demo told so")
     assert lines[2].endswith("Z ERROR demo broke")
-    assert lines[-1] == "ZeroDivisionError: division by zero"
+    assert lines[-2] == "ZeroDivisionError: division by zero"
+    assert lines[-1].endswith("Z WARNING demo refused error=by the host \tIs it there?")
     assert "hidden" not in result.stdout
