@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _end_with_parent() -> None:
     """Wait for the end of the pipe that the parent holds; it closes however the parent dies."""
-    while sys.stdin.buffer.read(1):
+    while os.read(sys.stdin.fileno(), 1):  # a buffer's lock, held here, would abort our own end
         pass
     os._exit(1)
 

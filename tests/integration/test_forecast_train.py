@@ -15,7 +15,14 @@ from bitcoin_forecast_app.model import Model
 from bitcoin_forecast_app.models import main as models
 from bitcoin_forecast_app.registry import Registry
 from bitcoin_forecast_app.start import Start
-from bitcoin_forecast_app.train import BUSY, NOT_ENOUGH, TrainSettings, judge, split
+from bitcoin_forecast_app.train import (
+    BUSY,
+    NOT_ENOUGH,
+    WITH_PARENT,
+    TrainSettings,
+    judge,
+    split,
+)
 from common.clock import SystemClock, from_micros
 from common.store import make_engine, upgrade_schema
 from common.store.writer import save_ticks
@@ -91,14 +98,20 @@ def train(tmp_path: Path) -> subprocess.CompletedProcess[str]:
         "FEED": "simulated",
         "PYTHONPATH": "services",
     }
-    return subprocess.run(
-        [sys.executable, "-m", "bitcoin_forecast_app.train"],
-        env=os.environ | settings,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    theirs, ours = os.pipe()  # as the service starts it: open until the run has ended
+    try:
+        return subprocess.run(
+            [sys.executable, "-m", "bitcoin_forecast_app.train", WITH_PARENT],
+            env=os.environ | settings,
+            stdin=theirs,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+    finally:
+        os.close(theirs)
+        os.close(ours)
 
 
 def test_too_few_ticks_are_said_to_be_too_few(tmp_path: Path) -> None:
