@@ -37,8 +37,9 @@ def configure_logging(service: str, level: str = "INFO") -> None:
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=level, force=True)
     logging.getLogger("kafka").setLevel(logging.WARNING)  # one line per heartbeat otherwise
-    # Its selector tells of each step above 0.1 s: a busy core, not a fault.
-    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
+    # Its selector warns of each step above 0.1 s: a busy core, no fault. The level stays "kafka"'s.
+    selector = logging.getLogger("kafka.net.selector")
+    selector.addFilter(lambda record: record.levelno > logging.WARNING)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # one line per poll otherwise
     structlog.configure(
         processors=[
