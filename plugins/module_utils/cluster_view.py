@@ -17,6 +17,7 @@ from ansible.module_utils.workload_state import (
 
 _NAME = "app.kubernetes.io/name"
 _OOM = "OOMKilled"
+_SCALER = "HorizontalPodAutoscaler"
 _YOUNG_S = 60.0
 _METRICS_S = 240.0  # metrics-server has something to say some two minutes after it starts
 _RECENT_S = 3600.0  # what ended a container before that is history: a node that was repaired
@@ -178,6 +179,35 @@ def metrics_awaited(pods: Iterable[Mapping[str, Any]], now: datetime.datetime) -
     ]
     began = min((moment(each) for each in starts if each), default=None)
     return began is not None and (now - began).total_seconds() < _METRICS_S
+
+
+def warnings(
+    events: Iterable[Mapping[str, Any]],
+    scalers: Mapping[str, Mapping[str, Any]],
+    now: datetime.datetime,
+) -> list[dict[str, Any]]:
+    """Return the cluster's warnings, oldest first, each once, with its age in seconds.
+
+    An autoscaler complains until its pods are measured; once it has a measure that is history.
+    """
+    told: dict[tuple[str, str], dict[str, Any]] = {}
+    for event in sorted(events, key=_last_seen):
+        about = event["involvedObject"]
+        name = str(about.get("name", ""))
+        measured = scalers.get(name, {}).get("current") is not None
+        if event.get("type") == "Warning" and not (about.get("kind") == _SCALER and measured):
+            text = f"{event.get('reason', '')}: {event.get('message', '')}"
+            told.pop((name, text), None)  # the last time it was said counts
+            age = (now - moment(_last_seen(event))).total_seconds()
+            told[name, text] = {"about": name, "text": text, "age_s": age}
+    return list(told.values())
+
+
+def _last_seen(event: Mapping[str, Any]) -> str:
+    """Return when an event was seen last; newer clients write a time that the old field lacks."""
+    series = (event.get("series") or {}).get("lastObservedTime")
+    made = event["metadata"]["creationTimestamp"]
+    return str(series or event.get("lastTimestamp") or event.get("eventTime") or made)
 
 
 def quota_view(quota: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

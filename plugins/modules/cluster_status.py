@@ -21,6 +21,7 @@ from ansible.module_utils.cluster_view import (
     quota_view,
     scaler_view,
     service_view,
+    warnings,
 )
 from ansible.module_utils.kube_api import WHERE, Kube, KubeError
 from ansible.module_utils.observation import fetch
@@ -142,24 +143,19 @@ def _objects(found: Mapping[str, Any]) -> dict[str, Any]:
     now = datetime.datetime.now(datetime.timezone.utc)  # noqa: TID251, UP017 - a module has no clock
     used = pod_metrics(found["metrics"] or [])
     workloads = [{**w, "kind": kind} for kind in ("StatefulSet", "Deployment") for w in found[kind]]
+    scalers = {name_of(each): scaler_view(each, found["pods"], now) for each in found["scalers"]}
     return {
         "services": {
             name_of(each): service_view(each, found["pods"], used, now) for each in workloads
         },
         "metrics": bool(used) or metrics_awaited(found["pods"], now),
-        "scalers": {
-            name_of(each): scaler_view(each, found["pods"], now) for each in found["scalers"]
-        },
+        "scalers": scalers,
         "quota": quota_view(found["quotas"][0]) if found["quotas"] else {},
         "claims": {name_of(each): claim_view(each) for each in found["claims"]},
         "history": {
             name_of(each): history(each, found["sets"], now) for each in found["Deployment"]
         },
-        "warnings": [
-            f"{e['involvedObject'].get('name', '')}: {e.get('reason', '')}: {e.get('message', '')}"
-            for e in sorted(found["events"], key=lambda e: str(e.get("lastTimestamp") or ""))
-            if e.get("type") == "Warning"
-        ][-_WARNINGS:],
+        "warnings": warnings(found["events"], scalers, now)[-_WARNINGS:],
     }
 
 

@@ -123,6 +123,36 @@ def test_an_autoscaler_may_wait_for_metrics_for_a_while(
     assert view.scaler_view(scaler, pods, NOW)["fault"] == fault
 
 
+def warning(name: str, message: str, at: str, kind: str = "Pod") -> dict[str, Any]:
+    return {
+        "metadata": {"creationTimestamp": "2026-01-01T10:00:00Z"},
+        "involvedObject": {"kind": kind, "name": name},
+        "type": "Warning",
+        "reason": "R",
+        "message": message,
+        "lastTimestamp": at and f"2026-01-01T{at}:00Z",
+    }
+
+
+def test_warnings_are_told_once_with_their_age_and_not_of_an_autoscaler_that_works() -> None:
+    scaler = "HorizontalPodAutoscaler"
+    events = [
+        warning("web-app", "no metrics", "11:50", scaler),
+        warning("data-collector", "no metrics", "11:55", scaler),
+        warning("kafka-0", "probe", "11:59"),
+        warning("kafka-0", "probe", "11:40"),
+        {**warning("kafka-0", "late", ""), "eventTime": "2026-01-01T11:58:00.5Z"},
+        {**warning("kafka-0", "started", "11:58"), "type": "Normal"},
+    ]
+    scalers = {"web-app": {"current": 12}, "data-collector": {"current": None}}
+    told = view.warnings(events, scalers, NOW)
+    assert [(each["about"], each["text"], each["age_s"]) for each in told] == [
+        ("data-collector", "R: no metrics", 300.0),
+        ("kafka-0", "R: late", 119.5),
+        ("kafka-0", "R: probe", 60.0),
+    ]
+
+
 def test_metrics_are_read_in_their_own_units() -> None:
     usages = [{"cpu": "1500000n", "memory": "2048Ki"}, {"cpu": "10m"}]
     items = [{"metadata": {"name": "p"}, "containers": [{"usage": used} for used in usages]}]
