@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible.module_utils.cluster_state import name_of, quantity, replicas_of
 from ansible.module_utils.workload_state import (
+    moment,
     not_rolled_out,
     pod_fault,
     refused,
@@ -35,7 +36,7 @@ def service_view(
     spec = workload["spec"]["template"]["spec"]["containers"][0]
     wanted = replicas_of(workload)
     ready = int((workload.get("status") or {}).get("readyReplicas", 0))
-    waiting = (refused(workload) or not_rolled_out(workload)) if wanted else ""
+    waiting = (refused(workload, now) or not_rolled_out(workload)) if wanted else ""
     views = [pod_view(pod, used.get(name_of(pod), {}), now) for pod in mine]
     return {
         "state": state_of(wanted, ready, waiting, young=bool(ready) and is_young(views)),
@@ -107,11 +108,6 @@ def pod_view(
         "cpu": used.get("cpu", 0.0),
         "memory": used.get("memory", 0.0),
     }
-
-
-def moment(text: Any) -> datetime.datetime:
-    """Return a time that the API wrote."""
-    return datetime.datetime.fromisoformat(str(text).replace("Z", "+00:00"))
 
 
 def pod_metrics(items: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, float]]:

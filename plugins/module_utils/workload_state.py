@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -21,10 +22,17 @@ RESTARTS = 3
 _SCHEDULE_S = 15.0
 _BIND_S = 60.0  # a provisioner makes volumes one after the other, and may still be starting
 _UNBOUND = "unbound immediate PersistentVolumeClaims"
+_QUOTA = "exceeded quota"
+_QUOTA_S = 30.0  # a pod has 20 to end
 _PULL_S = 10.0
 _PATIENT = frozenset(
     {"ErrImagePull", "CreateContainerConfigError"}
 )  # retried at once by the kubelet
+
+
+def moment(text: Any) -> datetime.datetime:
+    """Return a time that the API wrote."""
+    return datetime.datetime.fromisoformat(str(text).replace("Z", "+00:00"))
 
 
 def not_rolled_out(workload: Mapping[str, Any]) -> str:
@@ -54,11 +62,17 @@ def _same_revision(status: Mapping[str, Any]) -> bool:
     return revision is not None and revision == status.get("currentRevision")
 
 
-def refused(workload: Mapping[str, Any]) -> str:
-    """Return why the API server refuses a workload's pods (quota, Pod Security); empty when not."""
+def refused(workload: Mapping[str, Any], now: datetime.datetime) -> str:
+    """Return why the API server refuses a workload's pods (quota, Pod Security); empty when not.
+
+    A quota counts pods that are ending: what it refuses may be had once they are gone.
+    """
     for condition in (workload.get("status") or {}).get("conditions") or []:
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
-            return str(condition.get("message", "its pods are refused"))
+            message = str(condition.get("message", "its pods are refused"))
+            since = moment(condition["lastTransitionTime"])
+            if _QUOTA not in message or (now - since).total_seconds() > _QUOTA_S:
+                return message
         if condition["type"] == "Failed" and condition["status"] == "True":
             return str(condition.get("message", "it failed"))
     return ""

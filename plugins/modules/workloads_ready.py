@@ -13,6 +13,7 @@ from ansible.module_utils.kube_api import WHERE, Kube, KubeError
 from ansible.module_utils.workload_state import (
     RESTARTS,
     ends_of,
+    moment,
     newest_pods,
     not_rolled_out,
     pod_fault,
@@ -168,12 +169,11 @@ def first_fault(
     pods = cluster.newest_pods(workloads)
     now = datetime.datetime.now(datetime.timezone.utc)  # noqa: TID251, UP017 - a module has no clock
     for name, workload in workloads.items():
-        why = refused(workload)
+        why = refused(workload, now)
         if why:
             return f"{name}: {why}"
         for pod in pods[name][:3]:
-            born = datetime.datetime.fromisoformat(str(pod["metadata"]["creationTimestamp"]))
-            age = (now - born).total_seconds()
+            age = (now - moment(pod["metadata"]["creationTimestamp"])).total_seconds()
             before = earlier.setdefault(
                 str(pod["metadata"]["uid"]), ends_of(pod) if age > _OLD_S else 0
             )

@@ -1,5 +1,6 @@
 """When a rollout is over, and when it is hopeless."""
 
+import datetime
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from plugins.module_utils.workload_state import (
     refused,
     version_labels,
 )
+
+NOW = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
 
 
 def deployment(**status: Any) -> dict[str, Any]:
@@ -78,10 +81,24 @@ def test_a_claim_is_given_time_to_get_its_volume() -> None:
     assert "kubectl --namespace space describe pvc" in pod_fault(waiting, 61)
 
 
-def test_what_the_quota_refuses_is_said() -> None:
-    condition = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}
-    assert refused(deployment(conditions=[condition])) == "exceeded quota"
-    assert refused(deployment()) == ""
+@pytest.mark.parametrize(
+    ("message", "seconds", "said"),
+    [
+        ("exceeded quota: platform", 31, True),
+        ("exceeded quota: platform", 29, False),  # while pods end
+        ("violates PodSecurity", 0, True),
+    ],
+)
+def test_what_is_refused_is_said(message: str, seconds: int, said: bool) -> None:
+    condition = {
+        "type": "ReplicaFailure",
+        "status": "True",
+        "message": message,
+        "lastTransitionTime": NOW.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    later = NOW + datetime.timedelta(seconds=seconds)
+    assert refused(deployment(conditions=[condition]), later) == (message if said else "")
+    assert refused(deployment(), later) == ""
 
 
 def test_pods_that_are_going_are_not_asked() -> None:
