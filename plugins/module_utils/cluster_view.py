@@ -13,6 +13,7 @@ from ansible.module_utils.workload_state import (
     pod_fault,
     refused,
     revision,
+    seconds_since,
     versions_of,
 )
 
@@ -90,7 +91,7 @@ def pod_view(
     containers = status.get("containerStatuses") or []
     ended = [(c.get("lastState") or {}).get("terminated") or {} for c in containers]
     last = next((end for end in ended if end), {})
-    age = (now - moment(pod["metadata"]["creationTimestamp"])).total_seconds()
+    age = seconds_since(pod["metadata"]["creationTimestamp"], now)
     return {
         "name": name_of(pod),
         "phase": "Ending" if pod["metadata"].get("deletionTimestamp") else status.get("phase", "?"),
@@ -99,9 +100,7 @@ def pod_view(
         "last_end": f"{last.get('reason', 'ended')} (exit code {last.get('exitCode')})"
         if last
         else "",
-        "last_end_s": (now - moment(last["finishedAt"])).total_seconds()
-        if last.get("finishedAt")
-        else 0.0,
+        "last_end_s": seconds_since(last["finishedAt"], now) if last.get("finishedAt") else 0.0,
         "fault": pod_fault(pod, age),
         "age_s": age,
         "node": (pod.get("spec") or {}).get("nodeName", ""),
@@ -150,9 +149,7 @@ def scaler_view(
     active = conditions.get("ScalingActive", {})
     mine = _pods_of(spec["scaleTargetRef"]["name"], pods)
     since = active.get("lastTransitionTime")
-    patient = metrics_awaited(mine, now) or (
-        bool(since) and (now - moment(since)).total_seconds() < _METRICS_S
-    )
+    patient = metrics_awaited(mine, now) or (bool(since) and seconds_since(since, now) < _METRICS_S)
     return {
         "least": spec.get("minReplicas", 1),
         "most": spec["maxReplicas"],
@@ -194,7 +191,7 @@ def warnings(
         if event.get("type") == "Warning" and not (about.get("kind") == _SCALER and measured):
             text = f"{event.get('reason', '')}: {event.get('message', '')}"
             told.pop((name, text), None)  # the last time it was said counts
-            age = (now - moment(_last_seen(event))).total_seconds()
+            age = seconds_since(_last_seen(event), now)
             told[name, text] = {"about": name, "text": text, "age_s": age}
     return list(told.values())
 
@@ -239,7 +236,7 @@ def history(
             "revision": revision(each),
             "image": each["spec"]["template"]["spec"]["containers"][0]["image"],
             "ready": int((each.get("status") or {}).get("readyReplicas", 0)),
-            "age_s": (now - moment(each["metadata"]["creationTimestamp"])).total_seconds(),
+            "age_s": seconds_since(each["metadata"]["creationTimestamp"], now),
         }
         for each in versions_of(deployment, sets)
     ]

@@ -35,6 +35,11 @@ def moment(text: Any) -> datetime.datetime:
     return datetime.datetime.fromisoformat(str(text).replace("Z", "+00:00"))
 
 
+def seconds_since(text: Any, now: datetime.datetime) -> float:
+    """Return how many seconds before ``now`` a time is that the API wrote."""
+    return (now - moment(text)).total_seconds()
+
+
 def not_rolled_out(workload: Mapping[str, Any]) -> str:
     """Return why a Deployment, StatefulSet or Job is not at its newest version; empty when it is.
 
@@ -70,8 +75,8 @@ def refused(workload: Mapping[str, Any], now: datetime.datetime) -> str:
     for condition in (workload.get("status") or {}).get("conditions") or []:
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
             message = str(condition.get("message", "its pods are refused"))
-            since = moment(condition["lastTransitionTime"])
-            if _QUOTA not in message or (now - since).total_seconds() > _QUOTA_S:
+            age = seconds_since(condition["lastTransitionTime"], now)
+            if _QUOTA not in message or age > _QUOTA_S:
                 return message
         if condition["type"] == "Failed" and condition["status"] == "True":
             return str(condition.get("message", "it failed"))

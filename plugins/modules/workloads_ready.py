@@ -13,12 +13,12 @@ from ansible.module_utils.kube_api import WHERE, Kube, KubeError
 from ansible.module_utils.workload_state import (
     RESTARTS,
     ends_of,
-    moment,
     newest_pods,
     not_rolled_out,
     pod_fault,
     pod_words,
     refused,
+    seconds_since,
     version_labels,
 )
 
@@ -173,7 +173,7 @@ def first_fault(
         if why:
             return f"{name}: {why}"
         for pod in pods[name][:3]:
-            age = (now - moment(pod["metadata"]["creationTimestamp"])).total_seconds()
+            age = seconds_since(pod["metadata"]["creationTimestamp"], now)
             before = earlier.setdefault(
                 str(pod["metadata"]["uid"]), ends_of(pod) if age > _OLD_S else 0
             )
