@@ -144,7 +144,10 @@ def test_warnings_are_told_once_with_their_age_and_not_of_an_autoscaler_that_wor
         {**warning("kafka-0", "late", ""), "eventTime": "2026-01-01T11:58:00.5Z"},
         {**warning("kafka-0", "started", "11:58"), "type": "Normal"},
     ]
-    scalers = {"web-app": {"current": 12}, "data-collector": {"current": None}}
+    scalers: dict[str, dict[str, Any]] = {
+        "web-app": {"current": 12},
+        "data-collector": {"current": None},
+    }
     told = view.warnings(events, scalers, NOW)
     assert [(each["about"], each["text"], each["age_s"]) for each in told] == [
         ("data-collector", "R: no metrics", 300.0),
