@@ -23,21 +23,42 @@ def kubernetes_needs(
     it (``bound``: min or max), ``surging`` which are rolled with one pod more, one at a time. The
     job that declares the topics is counted too.
     """
+    surge = kubernetes_largest(resources, surging)
     replicas = {name: scaled.get(name, {bound: count})[bound] for name, count in counts.items()}
     needs = {}
     for what in ("cpu", "memory"):
         for number, kind in enumerate(_KINDS):
             each = {name: amount(resources[name][what][number]) for name in counts}
             total = sum(count * each[name] for name, count in replicas.items())
-            surge = max((each[name] for name in surging if name in each), default=0.0)
-            needs[f"{kind}.{what}"] = total + surge + amount(resources[_JOB][what][number])
+            job = amount(resources[_JOB][what][number])
+            needs[f"{kind}.{what}"] = total + surge[f"{kind}.{what}"] + job
     return needs
 
 
-def kubernetes_quota(least: Mapping[str, Any], needs: Mapping[str, float]) -> dict[str, str]:
-    """Return the quota: ``least``, raised where more is needed (three brokers, more replicas)."""
+def kubernetes_largest(
+    resources: Mapping[str, Mapping[str, list[str]]], names: list[str]
+) -> dict[str, float]:
+    """Return the most that one pod of the components ``names`` asks for, by the names of quotas."""
     return {
-        name: str(value) if amount(value) >= needs.get(name, 0) else _written(name, needs[name])
+        f"{kind}.{what}": max(
+            (amount(resources[name][what][number]) for name in names), default=0.0
+        )
+        for what in ("cpu", "memory")
+        for number, kind in enumerate(_KINDS)
+    }
+
+
+def kubernetes_quota(
+    least: Mapping[str, Any], needs: Mapping[str, float], ending: Mapping[str, float]
+) -> dict[str, str]:
+    """Return the quota: ``least``, raised where more is needed (three brokers, more replicas).
+
+    A quota counts pods that are ending: while all replicas are there and one is replaced, there is
+    one of those beside the one that starts.
+    """
+    room = {name: need + ending.get(name, 0.0) for name, need in needs.items()}
+    return {
+        name: str(value) if amount(value) >= room.get(name, 0) else _written(name, room[name])
         for name, value in least.items()
     }
 
@@ -85,6 +106,7 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
         return {
+            "kubernetes_largest": kubernetes_largest,
             "kubernetes_needs": kubernetes_needs,
             "kubernetes_quota": kubernetes_quota,
             "offsets_behind": offsets_behind,

@@ -101,11 +101,14 @@ def _unschedulable(pod: Mapping[str, Any], message: str, seconds: float) -> str:
         return f"cannot be scheduled: {message}" if seconds > _SCHEDULE_S else ""
     if seconds <= _BIND_S:
         return ""
-    space = pod["metadata"].get("namespace", "")
+    meta = pod["metadata"]
+    kubectl = f"kubectl --namespace {meta.get('namespace', '')}"
     return (
-        f"no volume was made for its claim in {seconds:.0f} s. Does the provisioner of the storage "
-        f"class run? Type: kubectl --namespace {space} describe pvc, and kubectl get pods "
-        "--all-namespaces (on minikube it is storage-provisioner in kube-system)"
+        f"has waited {seconds:.0f} s for the volume of its claim. Type: {kubectl} describe pvc\n"
+        "Pending there: does the provisioner of the storage class run? Type: kubectl get pods "
+        "--all-namespaces (on minikube it is storage-provisioner in kube-system)\n"
+        "Bound there: the scheduler has not looked again. Type: "
+        f"{kubectl} delete pod {meta.get('name', 'NAME')}"
     )
 
 

@@ -113,21 +113,26 @@ def test_probes_ask_what_the_services_answer(objects: list[dict[str, Any]]) -> N
         assert container["livenessProbe"]["httpGet"] == {"path": "/health/live", "port": "ops"}
 
 
+@pytest.mark.parametrize("fixture", ["objects", "three"])
 @pytest.mark.parametrize("kind", ["requests", "limits"])
 @pytest.mark.parametrize("what", ["cpu", "memory"])
 def test_the_quota_leaves_room_for_a_surge_pod_and_one_that_ends(
-    objects: list[dict[str, Any]], kind: str, what: str
+    request: pytest.FixtureRequest, fixture: str, kind: str, what: str
 ) -> None:
+    objects = request.getfixturevalue(fixture)
     most = {
         o["metadata"]["name"]: o["spec"]["maxReplicas"]
         for o in objects
         if o["kind"] == "HorizontalPodAutoscaler"
     }
+    fixed = {
+        o["metadata"]["name"]: o["spec"]["replicas"] for o in objects if o["kind"] == "StatefulSet"
+    }
     needs = {
         o["metadata"]["name"]: amount(spec["containers"][0]["resources"][kind][what])
         for o, spec in pods(objects)
     }
-    total = sum(most.get(name, 1) * need for name, need in needs.items())
+    total = sum((most | fixed).get(name, 1) * need for name, need in needs.items())
     surge = max(needs[name] for name in most)
     hard = named(objects, "ResourceQuota", "platform")["spec"]["hard"]
     assert total + 2 * surge <= amount(hard[f"{kind}.{what}"])

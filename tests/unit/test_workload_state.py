@@ -76,9 +76,12 @@ def test_a_pod_that_fits_nowhere_is_given_time_to_find_room() -> None:
 def test_a_claim_is_given_time_to_get_its_volume() -> None:
     message = "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found"
     condition = {"type": "PodScheduled", "reason": "Unschedulable", "message": message}
-    waiting = {"metadata": {"namespace": "space"}, "status": {"conditions": [condition]}}
+    meta = {"name": "kafka-0", "namespace": "space"}
+    waiting = {"metadata": meta, "status": {"conditions": [condition]}}
     assert pod_fault(waiting, 59) == ""
-    assert "kubectl --namespace space describe pvc" in pod_fault(waiting, 61)
+    said = pod_fault(waiting, 61)
+    assert "kubectl --namespace space describe pvc" in said
+    assert "kubectl --namespace space delete pod kafka-0" in said
 
 
 @pytest.mark.parametrize(

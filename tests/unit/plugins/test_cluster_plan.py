@@ -148,8 +148,9 @@ def test_needs_are_those_of_all_replicas_and_one_surge_pod() -> None:
     most = asked.kubernetes_needs(resources, counts, scaled, ["web-app"], "max")
     assert most["requests.cpu"] == pytest.approx(0.3 + 0.6 + 0.2 + 0.1)
     assert most["limits.memory"] == 8 * 2**30
-    quota = asked.kubernetes_quota({"requests.cpu": "1", "limits.memory": "10Gi", "pods": 9}, most)
-    assert quota == {"requests.cpu": "1200m", "limits.memory": "10Gi", "pods": "9"}
+    least = {"requests.cpu": "1", "limits.memory": "10Gi", "pods": 9}
+    quota = asked.kubernetes_quota(least, most, asked.kubernetes_largest(resources, ["web-app"]))
+    assert quota == {"requests.cpu": "1400m", "limits.memory": "10Gi", "pods": "9"}
 
 
 def test_kafka_that_lost_messages_is_noticed() -> None:
