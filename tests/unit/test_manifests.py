@@ -91,6 +91,21 @@ def test_every_pod_is_restricted(objects: list[dict[str, Any]]) -> None:
             assert set(container["resources"]) == {"requests", "limits"}
 
 
+def test_no_secret_stands_in_a_command_line(objects: list[dict[str, Any]]) -> None:
+    read = 0
+    for _, spec in pods(objects):
+        for container in [*spec.get("initContainers", []), *spec["containers"]]:
+            words = [*container.get("command", []), *container.get("args", [])]
+            secret = [
+                entry["name"]
+                for entry in container.get("env", [])
+                if "secretKeyRef" in entry.get("valueFrom", {})
+            ]
+            read += len(secret)
+            assert not [name for name in secret if f"$({name})" in " ".join(words)]
+    assert read
+
+
 def test_what_an_autoscaler_owns_has_no_replicas_of_ours(objects: list[dict[str, Any]]) -> None:
     scaled = {o["metadata"]["name"] for o in objects if o["kind"] == "HorizontalPodAutoscaler"}
     assert scaled == set(_SCALED)

@@ -1,6 +1,7 @@
 """The arguments of ``python -m common.store``, and what each command does."""
 
 import argparse
+import os
 import re
 import sys
 import time
@@ -28,6 +29,8 @@ __all__ = ["Answer", "parse"]
 Answer = dict[str, Any]
 _MOST_LINES = 20  # of what is wrong
 _RETRY_S = 0.5
+_NAMED = "env:"  # command lines are read by everyone on a machine, and an address holds a password
+_URL = f"sqlite:////path, postgresql://..., or {_NAMED}NAME: what the variable NAME holds"
 
 
 def parse(arguments: list[str]) -> Callable[[], Answer]:
@@ -37,7 +40,7 @@ def parse(arguments: list[str]) -> Callable[[], Answer]:
 
     def add(name: str, run: Callable[[argparse.Namespace], Answer], what: str) -> Any:
         command = commands.add_parser(name, help=what, description=what)
-        command.add_argument("url", metavar="URL", help="sqlite:////path or postgresql://...")
+        command.add_argument("url", metavar="URL", type=_url, help=_URL)
         command.set_defaults(run=run)
         return command
 
@@ -73,6 +76,15 @@ def parse(arguments: list[str]) -> Callable[[], Answer]:
     )
     options = parser.parse_args(arguments)
     return lambda: options.run(options)
+
+
+def _url(value: str) -> str:
+    if not value.startswith(_NAMED):
+        return value
+    name = value.removeprefix(_NAMED)
+    if not os.environ.get(name):
+        raise argparse.ArgumentTypeError(f"the environment has no {name!r}, or nothing in it")
+    return os.environ[name]
 
 
 def _moment(value: str) -> int:

@@ -1,5 +1,6 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -175,6 +176,17 @@ def test_an_upgrade_waits_for_a_database_that_does_not_answer_yet(
     said = capsys.readouterr()
     assert said.err.count("Connection refused") == 2
     assert '"now": "0004"' in said.out
+
+
+def test_an_address_may_stand_in_the_environment_instead_of_the_command_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("STORE", f"sqlite:///{tmp_path}/store.sqlite3")
+    assert main(["upgrade", "env:STORE"]) == 0
+    assert '"changed": true' in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="2"):
+        main(["upgrade", "env:NO_STORE"])
+    assert "the environment has no 'NO_STORE'" in capsys.readouterr().err
 
 
 def test_a_database_without_an_encoding_serves_too(postgres: str) -> None:
