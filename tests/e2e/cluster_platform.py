@@ -29,6 +29,7 @@ __all__ = ["ClusterPlatform", "why_no_cluster"]
 
 _NAME = "app.kubernetes.io/name"
 _REPLICAS = "bitcoin-prediction/replicas"
+_HOW_TO_BUILD = ("build_", "pip_index_url", "npm_registry")
 _EXEC_S = 60
 _OFFSET = re.compile(r"^([\w.-]+):\d+:(\d+)$", re.MULTILINE)
 _ENDS = (
@@ -91,8 +92,9 @@ class ClusterPlatform(LocalPlatform):
     def command(self, playbook: str, *arguments: str, **variables: object) -> list[str]:
         """Return the command line; what a build is told beyond the record is told always."""
         told = _told()
-        if playbook != "build.yml":  # recorded by the build
-            told = {k: v for k, v in told.items() if k.startswith(("kubernetes_", "images_"))}
+        if playbook != "build.yml":  # recorded by the build, but for how images are built
+            always = ("kubernetes_", "images_", *_HOW_TO_BUILD * (playbook == "update.yml"))
+            told = {name: value for name, value in told.items() if name.startswith(always)}
         known = {"instance": self.instance, "target": self.target, **variables}
         return [
             str(Path(sys.executable).parent / "ansible-playbook"),
