@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 _REQUEST_S = 10.0
 _CONNECT_S = 5.0
 _KUBECONFIG = "~/.kube/config"
+_NOBODY = '"system:anonymous"'  # whom the API takes a request for that brings no credentials
 # What a module is told about where to look, beside its own arguments.
 WHERE: dict[str, dict[str, Any]] = {
     "namespace": {"type": "str", "required": True},
@@ -138,7 +139,8 @@ class Kube:
         message = said(answer)
         if answer.status == HTTPStatus.NOT_FOUND:
             return KeyError(path)
-        if answer.status == HTTPStatus.UNAUTHORIZED:
+        nobody = answer.status == HTTPStatus.FORBIDDEN and _NOBODY in message
+        if nobody or answer.status == HTTPStatus.UNAUTHORIZED:
             return KubeError(
                 f"the cluster at {self.server} does not accept the credentials of context "
                 f"{self.context}: log in again, or choose another: -e kube_context=NAME"
@@ -161,7 +163,8 @@ def chosen_context(config: Any, kubeconfig: str, wanted: str) -> str:
     names = [str(each["name"]) for each in contexts]
     if wanted and wanted not in names:
         raise KubeError(
-            f"the kubeconfig {kubeconfig} has no context {wanted!r}; it has: {', '.join(names)}"
+            f"the kubeconfig {kubeconfig} has no context {wanted!r}; it has: {', '.join(names)}. "
+            f"Type, for example: -e kube_context={names[0] if names else 'NAME'}"
         )
     name = wanted or str((active or {}).get("name", ""))
     if not name:

@@ -132,8 +132,9 @@ def test_a_wrong_kubeconfig_or_context_says_what_there_is(tmp_path: Path) -> Non
     file.write_text("contexts: [{name: one}, {name: two}]")
     assert chosen_context(Config, str(file), "") == "one"
     assert chosen_context(Config, str(file), "two") == "two"
-    with pytest.raises(KubeError, match="no context 'three'; it has: one, two"):
+    with pytest.raises(KubeError, match="no context 'three'; it has: one, two") as raised:
         chosen_context(Config, str(file), "three")
+    assert "Type, for example: -e kube_context=one" in str(raised.value)
     file.write_text("not: [a kubeconfig")
     with pytest.raises(KubeError, match="cannot be read"):
         chosen_context(Config, str(file), "")
