@@ -44,6 +44,8 @@ NEEDED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("networking.k8s.io", "networkpolicies", _OF_A_NAMESPACE),
     ("discovery.k8s.io", "endpointslices", ("list", "watch")),
 )
+ROUTES = "route.openshift.io"  # a group that OpenShift's API has; what is needed in it, where it is
+NEEDED_ROUTES = (ROUTES, "routes", ("list", *_OF_A_NAMESPACE))
 
 
 def mode_of(workloads: Iterable[Mapping[str, Any]], shut_down: str) -> str:

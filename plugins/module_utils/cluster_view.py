@@ -227,6 +227,22 @@ def claim_view(claim: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def route_view(route: Mapping[str, Any]) -> dict[str, str]:
+    """Return the address of an OpenShift route, and what its router says of it."""
+    spec, status = route["spec"], route.get("status") or {}
+    ingress = (status.get("ingress") or [{}])[0]
+    conditions = ingress.get("conditions") or []
+    admitted = next((each for each in conditions if each["type"] == "Admitted"), {})
+    refused = admitted.get("status") == "False"
+    host = ingress.get("host") or spec.get("host")
+    state = "admitted" if admitted else "no router has taken it"
+    return {
+        "url": f"{'https' if spec.get('tls') else 'http'}://{host}" if host else "-",
+        "state": "refused" if refused else state,
+        "fault": str(admitted.get("message") or admitted.get("reason")) if refused else "",
+    }
+
+
 def history(
     deployment: Mapping[str, Any], sets: Iterable[Mapping[str, Any]], now: datetime.datetime
 ) -> list[dict[str, Any]]:
@@ -268,6 +284,12 @@ def cluster_problems(status: Mapping[str, Any], commands: Mapping[str, str]) -> 
         f"See: kubectl describe pvc {name} -n {commands['namespace']}"
         for name, claim in status["claims"].items()
         if claim["phase"] != "Bound"
+    ]
+    found += [
+        f"the route {name} is refused: {route['fault']}. "
+        f"See: kubectl describe route {name} -n {commands['namespace']}"
+        for name, route in status["routes"].items()
+        if route["fault"]
     ]
     found += [
         f"the autoscaler of {name} does nothing: {scaler['fault']}. Is metrics-server running?"

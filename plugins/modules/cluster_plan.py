@@ -15,6 +15,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.cluster_state import (
     DECLARED,
     NEEDED,
+    NEEDED_ROUTES,
+    ROUTES,
     SECRET,
     STATE,
     TOPICS_JOB,
@@ -143,13 +145,19 @@ def build_faults(kube: Kube, options: Mapping[str, Any]) -> list[str]:
 
 def permission_fault(kube: Kube, namespace: str, *, exists: bool) -> str:
     """Ask the API what this account may do; return what it lacks."""
-    asked = [(group, kind, verb) for group, kind, verbs in NEEDED for verb in verbs]
+    needed = (*NEEDED, NEEDED_ROUTES) if ROUTES in groups_of(kube) else NEEDED
+    asked = [(group, kind, verb) for group, kind, verbs in needed for verb in verbs]
     if not exists:
         asked.append(("", "namespaces", "create"))
     with ThreadPoolExecutor(8) as pool:
         answers = pool.map(lambda each: _permitted(kube, namespace, *each), asked)
         lacking: str = denied(dict(zip(asked, answers, strict=True)), namespace)
     return lacking
+
+
+def groups_of(kube: Kube) -> set[str]:
+    """Return the API's groups by name."""
+    return {str(group["name"]) for group in kube.get("/apis")["groups"]}
 
 
 def _permitted(kube: Kube, namespace: str, group: str, resource: str, verb: str) -> bool:
@@ -167,7 +175,7 @@ def _permitted(kube: Kube, namespace: str, group: str, resource: str, verb: str)
 
 def look(kube: Kube, namespace: str) -> dict[str, Any]:
     """Return the instance's workloads and mode, and what the API offers."""
-    groups = {str(group["name"]) for group in kube.get("/apis")["groups"]}
+    groups = groups_of(kube)
     workloads = [
         {**item, "kind": kind}
         for kind, plural in _KINDS.items()
@@ -177,7 +185,7 @@ def look(kube: Kube, namespace: str) -> dict[str, Any]:
     state = _or_none(kube, f"{space}/configmaps/{STATE}") or {}
     recorded = state.get("data") or {}
     return {
-        "routes": "route.openshift.io" in groups,
+        "routes": ROUTES in groups,
         "gives_ids": "security.openshift.io" in groups,
         "metrics": "metrics.k8s.io" in groups,
         "there": _or_none(kube, space) is not None,

@@ -19,6 +19,7 @@ from ansible.module_utils.cluster_view import (
     metrics_awaited,
     pod_metrics,
     quota_view,
+    route_view,
     scaler_view,
     service_view,
     warnings,
@@ -119,6 +120,7 @@ def collect(kube: Kube, options: Mapping[str, Any]) -> dict[str, Any]:
         "quotas": f"/api/v1/{space}/resourcequotas",
         "claims": f"/api/v1/{space}/persistentvolumeclaims",
         "events": f"/api/v1/{space}/events",
+        "routes": f"/apis/route.openshift.io/v1/{space}/routes",
     }
     awake = options["mode"] not in ("absent", "paused", "stopped")
     with ThreadPoolExecutor(16) as pool:
@@ -152,6 +154,7 @@ def _objects(found: Mapping[str, Any]) -> dict[str, Any]:
         "scalers": scalers,
         "quota": quota_view(found["quotas"][0]) if found["quotas"] else {},
         "claims": {name_of(each): claim_view(each) for each in found["claims"]},
+        "routes": {name_of(each): route_view(each) for each in found["routes"]},
         "history": {
             name_of(each): history(each, found["sets"], now) for each in found["Deployment"]
         },
@@ -160,7 +163,7 @@ def _objects(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _items(kube: Kube, path: str) -> list[dict[str, Any]]:
-    """Return a list; empty where it may not be seen (or the API has no metrics)."""
+    """Return a list; empty where it may not be seen (or the API has no metrics, no routes)."""
     try:
         found: list[dict[str, Any]] = kube.items(path)
     except KubeError:

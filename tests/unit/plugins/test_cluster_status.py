@@ -42,7 +42,8 @@ def deployment(replicas: int = 1, ready: int = 1) -> dict[str, Any]:
 
 
 def problems(service: dict[str, Any], **more: Any) -> list[str]:
-    status = {"services": {"web-app": service}, "claims": {}, "scalers": {}, "quota": {}, **more}
+    others: dict[str, Any] = {"claims": {}, "scalers": {}, "quota": {}, "routes": {}}
+    status = {"services": {"web-app": service}, **others, **more}
     return view.cluster_problems(status, COMMANDS)
 
 
@@ -96,6 +97,35 @@ def test_claims_scalers_and_quota_have_their_say() -> None:
     quota = {"requests.cpu": {"used": "2950m", "hard": "3", "share": 0.98}}
     said = problems(shown, claims=claims, scalers=scalers, quota=quota)
     assert ["slow" in said[0], "no metrics" in said[1], "2950m of 3" in said[2]] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("ingress", "url", "state", "fault"),
+    [
+        ([], "-", "no router has taken it", ""),
+        ([{"host": "a.b", "admitted": "True"}], "https://a.b", "admitted", ""),
+        ([{"host": "a.b", "admitted": "False"}], "https://a.b", "refused", "taken by another"),
+    ],
+)
+def test_a_route_says_where_it_leads_and_what_its_router_says(
+    ingress: list[dict[str, str]], url: str, state: str, fault: str
+) -> None:
+    told = [
+        {
+            "host": each["host"],
+            "conditions": [
+                {"type": "Admitted", "status": each["admitted"], "message": "taken by another"}
+            ],
+        }
+        for each in ingress
+    ]
+    route = view.route_view({"spec": {"tls": {}, "to": {}}, "status": {"ingress": told}})
+    assert route == {"url": url.replace("https", "http"), "state": state, "fault": fault}
+    spec = {"tls": {"termination": "edge"}}
+    assert view.route_view({"spec": spec, "status": {"ingress": told}})["url"] == url
+    shown = view.service_view(deployment(), [pod()], {}, NOW)
+    said = problems(shown, routes={"web-app": route})
+    assert [fault in each for each in said] == [True] * bool(fault)
 
 
 @pytest.mark.parametrize(
