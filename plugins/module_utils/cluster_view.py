@@ -232,7 +232,9 @@ def route_view(route: Mapping[str, Any]) -> dict[str, str]:
     spec, status = route["spec"], route.get("status") or {}
     ingress = (status.get("ingress") or [{}])[0]
     conditions = ingress.get("conditions") or []
-    admitted = next((each for each in conditions if each["type"] == "Admitted"), {})
+    admitted: Mapping[str, Any] = next(
+        (each for each in conditions if each["type"] == "Admitted"), {}
+    )
     refused = admitted.get("status") == "False"
     host = ingress.get("host") or spec.get("host")
     state = "admitted" if admitted else "no router has taken it"
