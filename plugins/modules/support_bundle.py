@@ -70,6 +70,7 @@ _KINDS = {
     "policy/v1": ["poddisruptionbudgets"],
     "networking.k8s.io/v1": ["networkpolicies"],
     "discovery.k8s.io/v1": ["endpointslices"],
+    "route.openshift.io/v1": ["routes"],
 }  # fmt: skip
 _SECRET_FILES = ("etc/credentials.env", "etc/web_token")
 _CONFIGURATION = ("instance.json", "minikube.json", "lock.json", "etc/**/*", "slots/*/*/env")
