@@ -114,3 +114,8 @@ def npm_configuration(registry: str) -> str:
         token = base64.b64encode(unquote(credentials).encode()).decode()
         lines.append(f"//{place}/:_auth={token}")
     return "\n".join(lines) + "\n"
+
+
+def description_of(title: str) -> str:
+    """Return the label by which an image of ours is known."""
+    return f"{title} of bitcoin-prediction"

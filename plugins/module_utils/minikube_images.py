@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
+from typing import Any
+
+from ansible.module_utils.image_build import description_of
 
 _EXPORT = re.compile(r'^export (\w+)="?([^"\n]*)"?$', re.MULTILINE)
 
@@ -39,3 +43,18 @@ def node_images(printed: str) -> set[str]:
 def plain_name(image: str) -> str:
     """Return an image's name without Docker Hub's prefix."""
     return image.removeprefix("docker.io/").removeprefix("library/")
+
+
+def lost_names(inspected: Iterable[dict[str, Any]], repository: str) -> dict[str, str]:
+    """Return ids of images of ours that have no name, with the name that their labels tell.
+
+    ``inspected`` is what ``docker image inspect`` prints. Where two had one name it is the newer's.
+    """
+    found: dict[str, str] = {}
+    for image in sorted(inspected, key=lambda each: str(each.get("Created", ""))):
+        labels = (image.get("Config") or {}).get("Labels") or {}
+        title, tag = (labels.get(f"org.opencontainers.image.{key}") for key in ("title", "version"))
+        about = labels.get("org.opencontainers.image.description")
+        if not image.get("RepoTags") and title and tag and about == description_of(title):
+            found[f"{repository}/{title}:{tag}"] = str(image["Id"])
+    return {number: name for name, number in found.items()}

@@ -21,6 +21,7 @@ from ansible.module_utils.docker_cli import (
 from ansible.module_utils.image_build import (
     build_arguments,
     build_context,
+    description_of,
     image_files,
     image_name,
     npm_configuration,
@@ -73,6 +74,14 @@ seconds: {description: Time of the build., type: float, returned: always}
 """
 
 _PUSH_S = 900.0
+# Python's, curl's and npm's words for a certificate of nobody they know.
+_UNTRUSTED = (
+    "CERTIFICATE_VERIFY_FAILED",
+    "certificate verify failed",
+    "SELF_SIGNED_CERT_IN_CHAIN",
+    "UNABLE_TO_GET_ISSUER_CERT",
+    "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+)
 _LAST_LINES = 15
 
 
@@ -167,7 +176,7 @@ def build(
     options = module.params
     labels = {
         "title": options["title"],
-        "description": f"{options['title']} of bitcoin-prediction",
+        "description": description_of(options["title"]),
         "version": image.rpartition(":")[2],
         "licenses": "MIT",
         "base.name": options["python_image"],
@@ -217,7 +226,7 @@ def explain(image: str, lines: Sequence[str], options: Mapping[str, Any]) -> str
     advice = ""
     if "Cannot connect to the Docker daemon" in text:
         advice = "\nDocker does not answer: start it, then run this again"
-    elif "CERTIFICATE_VERIFY_FAILED" in text or "certificate verify failed" in text:
+    elif any(words in text for words in _UNTRUSTED):
         advice = "\nBehind a company's certificate authority? Type: -e build_ca_bundle=/path/ca.pem"
     elif "pull access denied" in text or "manifest unknown" in text:
         base = options["python_image"]

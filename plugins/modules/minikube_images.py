@@ -3,12 +3,20 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 from collections.abc import Sequence
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.minikube_images import docker_environment, node_images, plain_name
+from ansible.module_utils.docker_cli import docker
+from ansible.module_utils.minikube_images import (
+    docker_environment,
+    lost_names,
+    node_images,
+    plain_name,
+)
 
 DOCUMENTATION = r"""
 ---
@@ -17,6 +25,8 @@ short_description: Have images in a minikube node
 description:
   - With I(images) those that are not in the node are loaded, and looked for again afterwards,
     since C(minikube image load) returns 0 even where it loaded nothing.
+  - A node whose container is made anew on its old volume gets minikube's own list of images, and
+    those that were built in it lose their names; with I(repository) they get them back.
   - Always reports the variables under which C(docker build) builds in the node.
 options:
   profile: {description: Name of the cluster., type: str, default: minikube}
@@ -26,6 +36,10 @@ options:
     type: list
     elements: str
     default: []
+  repository:
+    description: First part of the names of images of ours; empty leaves those without a name.
+    type: str
+    default: ""
   timeout: {description: Seconds for each image., type: float, default: 600}
 author: ["bitcoin-prediction"]
 """
@@ -33,6 +47,7 @@ author: ["bitcoin-prediction"]
 RETURN = r"""
 environment: {description: For docker; empty with containerd., type: dict, returned: always}
 loaded: {description: Images that were loaded or fetched., type: list, returned: always}
+named: {description: Images that got their names back., type: list, returned: always}
 """
 
 _LOOK_S = 30.0
@@ -44,6 +59,7 @@ def main() -> None:
             "profile": {"type": "str", "default": "minikube"},
             "images": {"type": "list", "elements": "str", "default": []},
             "public": {"type": "list", "elements": "str", "default": []},
+            "repository": {"type": "str", "default": ""},
             "timeout": {"type": "float", "default": 600.0},
         },
         supports_check_mode=True,
@@ -58,11 +74,33 @@ def main() -> None:
     if wanted and not module.check_mode:
         fetch(module, profile, wanted)
     shell = minikube(["docker-env", "--shell", "bash"], profile, _LOOK_S)
+    environment = docker_environment(shell) if shell else {}
+    named = []
+    if environment and module.params["repository"]:
+        os.environ.update(environment)
+        named = name_again(module.params["repository"], dry=module.check_mode)
     module.exit_json(
-        changed=bool(missing + wanted),
+        changed=bool(missing + wanted + named),
         loaded=missing + wanted,
-        environment=docker_environment(shell) if shell else {},
+        named=named,
+        environment=environment,
     )
+
+
+def name_again(repository: str, *, dry: bool) -> list[str]:
+    """Give images of ours that lost their names those that their labels tell; return the names."""
+    unnamed = ["--filter", "dangling=true", "--filter", "label=org.opencontainers.image.version"]
+    listed = docker(["image", "ls", "--quiet", "--no-trunc", *unnamed], _LOOK_S)
+    numbers = sorted(set(listed.stdout.decode().split())) if listed.returncode == 0 else []
+    if not numbers:
+        return []
+    inspected = docker(["image", "inspect", *numbers], _LOOK_S)
+    lost = lost_names(json.loads(inspected.stdout or b"[]"), repository)
+    return [
+        name
+        for number, name in sorted(lost.items())
+        if dry or docker(["image", "tag", number, name], _LOOK_S).returncode == 0
+    ]
 
 
 def load(module: Any, profile: str, missing: Sequence[str]) -> None:
@@ -73,7 +111,8 @@ def load(module: Any, profile: str, missing: Sequence[str]) -> None:
     if absent:
         module.fail_json(
             msg=f"minikube took {', '.join(absent)} without an error, but the node has not got it. "
-            "Is its disk full? Type: minikube ssh -- df -h /var"
+            "Is its disk full (minikube ssh -- df -h /var), or has this machine's Docker lost it, "
+            "too? Type: ansible-playbook build.yml"
         )
 
 

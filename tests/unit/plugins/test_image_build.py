@@ -3,6 +3,7 @@
 import io
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import ansible.module_utils
 import pytest
@@ -140,6 +141,29 @@ def test_the_builder_is_the_best_that_docker_has(
     docker.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     assert docker_cli.build_command() == (command, buildkit)
+
+
+def image(number: str, created: str, tag: str, **more: Any) -> dict[str, Any]:
+    labels = {"title": "web-app", "version": tag, "description": "web-app of bitcoin-prediction"}
+    told = {f"org.opencontainers.image.{key}": text for key, text in labels.items()}
+    return {"Id": number, "Created": created, "Config": {"Labels": told}, **more}
+
+
+def test_images_that_lost_their_names_are_known_by_their_labels() -> None:
+    stranger = image("s", "2026-01-01", "s1")
+    stranger["Config"]["Labels"]["org.opencontainers.image.description"] = "a page of mine"
+    inspected = [
+        image("new", "2026-01-03", "t1"),
+        image("old", "2026-01-02", "t1"),
+        image("other", "2026-01-01", "t2"),
+        image("named", "2026-01-01", "t3", RepoTags=["web-app:mine"]),
+        stranger,
+        {"Id": "plain", "Config": {"Labels": None}},
+    ]
+    assert minikube_images.lost_names(inspected, "platform") == {
+        "new": "platform/web-app:t1",
+        "other": "platform/web-app:t2",
+    }
 
 
 def test_images_of_the_node_lose_the_prefix_of_docker_hub() -> None:
