@@ -134,6 +134,12 @@ def _containers(pod: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [container for kind in kinds for container in status.get(kind) or []]
 
 
+def lacks_image(pod: Mapping[str, Any]) -> bool:
+    """Return whether a container of a pod waits for its image."""
+    waiting = ((each.get("state") or {}).get("waiting") or {} for each in _containers(pod))
+    return any(each.get("reason") in ("ErrImagePull", "ImagePullBackOff") for each in waiting)
+
+
 def ends_of(pod: Mapping[str, Any]) -> int:
     """Return how often the container of a pod ended that ended most."""
     return max((int(each.get("restartCount", 0)) for each in _containers(pod)), default=0)

@@ -13,6 +13,7 @@ from ansible.module_utils.kube_api import WHERE, Kube, KubeError
 from ansible.module_utils.workload_state import (
     RESTARTS,
     ends_of,
+    lacks_image,
     newest_pods,
     not_rolled_out,
     pod_fault,
@@ -48,6 +49,9 @@ seconds: {description: Seconds by workload., type: dict, returned: success}
 """
 
 _OLD_S = 60.0  # a pod that is younger was made for what is waited for
+# An older one may have lost its image with its node, and have it again: the kubelet looks after 10,
+# 20 and 40 s.
+_IMAGE_S = 75.0
 _POLL_S = 0.5
 _LOG_LINES = 15
 _EVENTS = 4
@@ -144,7 +148,7 @@ def wait(module: Any, cluster: Cluster) -> None:
         if not waiting:
             module.exit_json(changed=False, waited=round(passed, 1), seconds=seconds)
         there = {name: found[name] for name in waiting if name in found}
-        fault = first_fault(cluster, there, module.params["restarts"], earlier)
+        fault = first_fault(cluster, there, module.params["restarts"], earlier, passed)
         if fault:
             module.fail_json(msg=fault)
         if passed > module.params["timeout"]:
@@ -160,11 +164,12 @@ def first_fault(
     workloads: Mapping[str, Mapping[str, Any]],
     restarts: int,
     earlier: dict[str, int],
+    passed: float,
 ) -> str:
     """Return the message about the first workload that cannot become ready; empty while all may.
 
-    ``earlier`` keeps how often each older pod had ended before the wait: a node that was repaired
-    has ended them all, and they come back.
+    ``earlier`` keeps how often each pod had ended that is older than the wait, which has lasted for
+    ``passed`` seconds: a node that was repaired has ended them all, and they come back.
     """
     pods = cluster.newest_pods(workloads)
     now = datetime.datetime.now(datetime.timezone.utc)  # noqa: TID251, UP017 - a module has no clock
@@ -174,11 +179,10 @@ def first_fault(
             return f"{name}: {why}"
         for pod in pods[name][:3]:
             age = seconds_since(pod["metadata"]["creationTimestamp"], now)
-            before = earlier.setdefault(
-                str(pod["metadata"]["uid"]), ends_of(pod) if age > _OLD_S else 0
-            )
+            older = age - passed > _OLD_S
+            before = earlier.setdefault(str(pod["metadata"]["uid"]), ends_of(pod) if older else 0)
             fault = pod_fault(pod, age, before + restarts)
-            if fault:
+            if fault and not (older and passed < _IMAGE_S and lacks_image(pod)):
                 pod_name = pod["metadata"]["name"]
                 return "\n".join([f"{name}: pod {pod_name}: {fault}", *cluster.story(pod_name)])
     return ""
