@@ -5,7 +5,6 @@ from typing import Any, cast
 
 from plugins.modules.workloads_ready import first_fault
 
-
 OLD, NEW = "2020-01-01T00:00:00Z", "2100-01-01T00:00:00Z"
 
 
