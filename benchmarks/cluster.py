@@ -129,7 +129,8 @@ def plain_update(platform: ClusterPlatform) -> float:
     The pods are started anew in the image they have, which spares them the pull.
     """
     told = yaml.safe_load(Path(os.environ["E2E_CLUSTER_VARIABLES"]).read_text())
-    network = [f"--network={told['images_build_network']}"] * ("images_build_network" in told)
+    name = told.get("images_build_network")
+    network = [f"--network={name}"] if name else []
     image = f"{told['registry']}/bitcoin-prediction/plain:latest"
     space = ["-n", platform.namespace]
     target = "deployment/web-app"
@@ -138,7 +139,7 @@ def plain_update(platform: ClusterPlatform) -> float:
         for package in ("common", "web_app"):
             shutil.copytree(platform.checkout / "services" / package, context / package)
         options = ""
-        if bundle := told.get("images_ca_bundle"):
+        if bundle := told.get("images_ca_bundle") or told.get("build_ca_bundle"):
             shutil.copy(bundle, context / "ca.pem")
             options = "--cert /app/ca.pem"
         base = told.get("python_image", "python:3.11-slim")
