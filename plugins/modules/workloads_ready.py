@@ -49,9 +49,9 @@ seconds: {description: Seconds by workload., type: dict, returned: success}
 """
 
 _OLD_S = 60.0  # a pod that is younger was made for what is waited for
-# An older one may have lost its image with its node, and have it again: the kubelet looks after 10,
-# 20 and 40 s.
-_IMAGE_S = 75.0
+# An older one may have lost its image with its node, and have it again: the kubelet waits twice as
+# long each time, 160 s after four minutes, which is what loading all images takes.
+_IMAGE_S = 200.0
 _POLL_S = 0.5
 _LOG_LINES = 15
 _EVENTS = 4

@@ -27,6 +27,6 @@ def test_ends_of_before_the_wait_are_not_counted() -> None:
 
 def test_a_pod_of_before_the_wait_may_get_its_image_again() -> None:
     waiting = {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}
-    assert fault({}, OLD, waiting, 70) == ""
-    assert "no such image" in fault({}, OLD, waiting, 80)
+    assert fault({}, OLD, waiting, 190) == ""
+    assert "no such image" in fault({}, OLD, waiting, 210)
     assert "no such image" in fault({}, NEW, waiting, 1)
