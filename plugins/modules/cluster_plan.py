@@ -97,10 +97,11 @@ def main() -> None:
     try:
         kube = Kube(module.params["kubeconfig"], module.params["context"])
         version = str(kube.get("/version")["gitVersion"])
-        faults = faults_of(kube, module.params)
+        groups = {str(group["name"]) for group in kube.get("/apis")["groups"]}
+        faults = faults_of(kube, module.params, groups)
         if faults:
             module.fail_json(msg="\n".join(faults))
-        found = look(kube, module.params["namespace"])
+        found = look(kube, module.params["namespace"], groups)
         if module.params["check"] and found["there"]:
             found["partitions"] = partitions(kube, module.params["namespace"])
     except KubeError as error:
@@ -114,13 +115,13 @@ def main() -> None:
     module.exit_json(changed=False, cluster={**cluster, **found})
 
 
-def faults_of(kube: Kube, options: Mapping[str, Any]) -> list[str]:
+def faults_of(kube: Kube, options: Mapping[str, Any], groups: set[str]) -> list[str]:
     """Return every obstacle; permissions first, since without them nothing else can be seen."""
     name = options["namespace"]
     namespace = _or_none(kube, f"/api/v1/namespaces/{name}")
     faults = [ownership_fault(namespace, name, options["part_of"], options["instance"])]
     if options["check"] and not faults[0]:
-        lacking = permission_fault(kube, name, exists=namespace is not None)
+        lacking = permission_fault(kube, name, groups, exists=namespace is not None)
         faults += [lacking] if lacking else build_faults(kube, options)
     return [fault for fault in faults if fault]
 
@@ -143,9 +144,9 @@ def build_faults(kube: Kube, options: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def permission_fault(kube: Kube, namespace: str, *, exists: bool) -> str:
+def permission_fault(kube: Kube, namespace: str, groups: set[str], *, exists: bool) -> str:
     """Ask the API what this account may do; return what it lacks."""
-    needed = (*NEEDED, NEEDED_ROUTES) if ROUTES in groups_of(kube) else NEEDED
+    needed = (*NEEDED, NEEDED_ROUTES) if ROUTES in groups else NEEDED
     asked = [(group, kind, verb) for group, kind, verbs in needed for verb in verbs]
     if not exists:
         asked.append(("", "namespaces", "create"))
@@ -153,11 +154,6 @@ def permission_fault(kube: Kube, namespace: str, *, exists: bool) -> str:
         answers = pool.map(lambda each: _permitted(kube, namespace, *each), asked)
         lacking: str = denied(dict(zip(asked, answers, strict=True)), namespace)
     return lacking
-
-
-def groups_of(kube: Kube) -> set[str]:
-    """Return the API's groups by name."""
-    return {str(group["name"]) for group in kube.get("/apis")["groups"]}
 
 
 def _permitted(kube: Kube, namespace: str, group: str, resource: str, verb: str) -> bool:
@@ -173,9 +169,8 @@ def _permitted(kube: Kube, namespace: str, group: str, resource: str, verb: str)
     return bool(kube.post(_REVIEWS, review).get("status", {}).get("allowed"))
 
 
-def look(kube: Kube, namespace: str) -> dict[str, Any]:
+def look(kube: Kube, namespace: str, groups: set[str]) -> dict[str, Any]:
     """Return the instance's workloads and mode, and what the API offers."""
-    groups = groups_of(kube)
     workloads = [
         {**item, "kind": kind}
         for kind, plural in _KINDS.items()
