@@ -55,6 +55,13 @@ def pods(objects: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[s
             yield each, each["spec"]["template"]["spec"]
 
 
+def containers(objects: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the containers of all pods, of those that stand alone too."""
+    alone = [each["spec"] for each in objects if each["kind"] == "Pod"]
+    for spec in [*alone, *(spec for _, spec in pods(objects))]:
+        yield from [*spec.get("initContainers", []), *spec["containers"]]
+
+
 def settings_of(objects: list[dict[str, Any]], service: str) -> dict[str, str]:
     """Return the plain settings of a service's container."""
     spec = named(objects, "Deployment", service)["spec"]["template"]["spec"]
@@ -83,26 +90,25 @@ def test_every_pod_is_restricted(objects: list[dict[str, Any]]) -> None:
         assert spec["securityContext"]["runAsNonRoot"] is True
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert spec["automountServiceAccountToken"] is False
-        for container in [*spec.get("initContainers", []), *spec["containers"]]:
-            security = container["securityContext"]
-            assert security["allowPrivilegeEscalation"] is False
-            assert security["readOnlyRootFilesystem"] is True
-            assert security["capabilities"] == {"drop": ["ALL"]}
-            assert set(container["resources"]) == {"requests", "limits"}
+    for container in containers(objects):
+        security = container["securityContext"]
+        assert security["allowPrivilegeEscalation"] is False
+        assert security["readOnlyRootFilesystem"] is True
+        assert security["capabilities"] == {"drop": ["ALL"]}
+        assert set(container["resources"]) == {"requests", "limits"}
 
 
 def test_no_secret_stands_in_a_command_line(objects: list[dict[str, Any]]) -> None:
     read = 0
-    for _, spec in pods(objects):
-        for container in [*spec.get("initContainers", []), *spec["containers"]]:
-            words = [*container.get("command", []), *container.get("args", [])]
-            secret = [
-                entry["name"]
-                for entry in container.get("env", [])
-                if "secretKeyRef" in entry.get("valueFrom", {})
-            ]
-            read += len(secret)
-            assert not [name for name in secret if f"$({name})" in " ".join(words)]
+    for container in containers(objects):
+        words = [*container.get("command", []), *container.get("args", [])]
+        secret = [
+            entry["name"]
+            for entry in container.get("env", [])
+            if "secretKeyRef" in entry.get("valueFrom", {})
+        ]
+        read += len(secret)
+        assert not [name for name in secret if f"$({name})" in " ".join(words)]
     assert read
 
 
