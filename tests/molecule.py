@@ -1,20 +1,24 @@
 """Run every role's molecule scenarios: ``python tests/molecule.py [ROLE ...]``.
 
-Those that need a cluster run where KUBECONFIG names one, those that need Docker where a daemon
-answers; elsewhere they are left out, with the reason.
+Those that need a cluster run where KUBECONFIG names one, those that need images of ours there where
+E2E_CLUSTER_VARIABLES names a registry, too, and those that need Docker where a daemon answers;
+elsewhere they are left out, with the reason.
 Two at a time, since a scenario mostly waits. Prints a line for each and, where one fails, the end
 of what molecule said; the last line is ``N passed, N failed`` and decides the exit code.
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+
+import yaml
 
 _ROOT = Path(__file__).resolve().parents[1]
 _LOGS = _ROOT / ".cache" / "molecule"
@@ -46,12 +50,8 @@ class Scenario:
     def lacking(self) -> str:
         """Return what this machine has not got of what the scenario needs; empty when nothing."""
         file = _ROOT / "roles" / self.role / "molecule" / self.name / "molecule.yml"
-        text = file.read_text(encoding="utf-8")
-        if "scenario_needs: cluster" in text and not os.environ.get("KUBECONFIG"):
-            return "KUBECONFIG names no cluster"
-        if "scenario_needs: docker" in text:
-            return _lacking_docker()
-        return ""
+        needs = re.search(r"scenario_needs: (\w+)", file.read_text(encoding="utf-8"))
+        return _LACKING[needs[1]]() if needs else ""
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,23 @@ def _environment(scenario: Scenario) -> dict[str, str]:
     }
 
 
+def _lacking_cluster() -> str:
+    """Return why nothing can be made on a cluster."""
+    return "" if os.environ.get("KUBECONFIG") else "KUBECONFIG names no cluster"
+
+
+def _lacking_registry() -> str:
+    """Return why no image of ours gets to a cluster."""
+    variables = os.environ.get("E2E_CLUSTER_VARIABLES")
+    if not variables:
+        known = "E2E_CLUSTER_VARIABLES names no file of variables (registry: ...)"
+    elif not (yaml.safe_load(Path(variables).read_text(encoding="utf-8")) or {}).get("registry"):
+        known = f"{variables} names no registry"
+    else:
+        known = ""
+    return _lacking_cluster() or known or _lacking_docker()
+
+
 def _lacking_docker() -> str:
     """Return why no image can be built here; the base image is fetched where it is not there."""
     for words in (["version"], ["image", "inspect", _BASE_IMAGE]):
@@ -142,6 +159,14 @@ def _docker(words: list[str]) -> bool:
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0
+
+
+# What a scenario may say that it needs (scenario_needs), and what tells why that is not here.
+_LACKING: dict[str, Callable[[], str]] = {
+    "cluster": _lacking_cluster,
+    "registry": _lacking_registry,
+    "docker": _lacking_docker,
+}
 
 
 def main(roles: list[str]) -> int:
