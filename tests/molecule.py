@@ -25,6 +25,7 @@ _LOGS = _ROOT / ".cache" / "molecule"
 _CONFIG = _ROOT / ".config" / "molecule" / "config.yml"
 _AT_ONCE = 2
 _TIMEOUT_S = 600
+_BUILDING_S = 1800  # a first build of images of ours fetches gigabytes
 _TAIL_LINES = 60
 _BASE_IMAGE = "python:3.11-slim"
 
@@ -47,11 +48,21 @@ class Scenario:
         return _LOGS / f"{self.role}-{self.name}.log"
 
     @property
-    def lacking(self) -> str:
-        """Return what this machine has not got of what the scenario needs; empty when nothing."""
+    def needs(self) -> str:
+        """Return what the scenario says that it needs; empty when nothing."""
         file = _ROOT / "roles" / self.role / "molecule" / self.name / "molecule.yml"
         needs = re.search(r"scenario_needs: (\w+)", file.read_text(encoding="utf-8"))
-        return _LACKING[needs[1]]() if needs else ""
+        return needs[1] if needs else ""
+
+    @property
+    def lacking(self) -> str:
+        """Return what this machine has not got of what the scenario needs; empty when nothing."""
+        return _LACKING[self.needs]() if self.needs else ""
+
+    @property
+    def limit_s(self) -> int:
+        """Return how long the scenario may take."""
+        return _BUILDING_S if self.needs == "registry" else _TIMEOUT_S
 
 
 @dataclass(frozen=True)
@@ -80,7 +91,7 @@ def run(scenario: Scenario) -> Outcome:
     with scenario.log.open("w", encoding="utf-8") as log:
         code = _molecule(scenario, "test", log.fileno())
         if code is None:
-            log.write(f"\nended after {_TIMEOUT_S} s\n")
+            log.write(f"\nended after {scenario.limit_s} s\n")
             log.flush()
             _molecule(scenario, "destroy", log.fileno())
     return Outcome(scenario, code == 0, time.monotonic() - started)
@@ -99,7 +110,7 @@ def _molecule(scenario: Scenario, verb: str, output: int) -> int | None:
         start_new_session=True,  # so that it is ended with all that it runs
     )
     try:
-        return process.wait(_TIMEOUT_S)
+        return process.wait(scenario.limit_s)
     except subprocess.TimeoutExpired:
         return None
     finally:
