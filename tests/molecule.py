@@ -9,6 +9,7 @@ of what molecule said; the last line is ``N passed, N failed`` and decides the e
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -145,11 +146,25 @@ def _lacking_registry() -> str:
     variables = os.environ.get("E2E_CLUSTER_VARIABLES")
     if not variables:
         known = "E2E_CLUSTER_VARIABLES names no file of variables (registry: ...)"
-    elif not (yaml.safe_load(Path(variables).read_text(encoding="utf-8")) or {}).get("registry"):
+    elif not _told(variables).get("registry"):
         known = f"{variables} names no registry"
     else:
         known = ""
     return _lacking_cluster() or known or _lacking_docker()
+
+
+def _told(file: str) -> dict[str, object]:
+    """Return the variables of a file; none when it is empty."""
+    told: dict[str, object] = yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}
+    return told
+
+
+def _lacking_minikube() -> str:
+    """Return why no minikube cluster is made; where one may be, its file of variables says so."""
+    variables = os.environ.get("E2E_CLUSTER_VARIABLES")
+    if not variables or _told(variables).get("target") != "minikube":
+        return "E2E_CLUSTER_VARIABLES names no file of variables with target: minikube"
+    return "" if shutil.which("minikube") else "minikube is not installed"
 
 
 def _lacking_docker() -> str:
@@ -176,6 +191,7 @@ def _docker(words: list[str]) -> bool:
 _LACKING: dict[str, Callable[[], str]] = {
     "cluster": _lacking_cluster,
     "registry": _lacking_registry,
+    "minikube": _lacking_minikube,
     "docker": _lacking_docker,
 }
 

@@ -48,13 +48,40 @@ def test_images_of_ours_need_a_registry_besides_the_cluster(
     assert _REGISTRY.lacking.endswith(reason)
 
 
+@pytest.mark.parametrize(
+    ("told", "installed", "reason"),
+    [
+        (None, True, "E2E_CLUSTER_VARIABLES names no file of variables with target: minikube"),
+        ("", True, "E2E_CLUSTER_VARIABLES names no file of variables with target: minikube"),
+        ("registry: host/path\n", True, "names no file of variables with target: minikube"),
+        ("target: minikube\n", False, "minikube is not installed"),
+        ("target: minikube\n", True, ""),
+    ],
+)
+def test_a_cluster_of_minikube_is_made_where_one_is_meant(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    told: str | None,
+    installed: bool,
+    reason: str,
+) -> None:
+    if told is not None:
+        (tmp_path / "vars.yml").write_text(told)
+        monkeypatch.setenv("E2E_CLUSTER_VARIABLES", str(tmp_path / "vars.yml"))
+    monkeypatch.setattr("shutil.which", lambda name: name if installed else None)
+    lacking = Scenario("minikube", "cluster").lacking
+    assert lacking.endswith(reason)
+    assert bool(lacking) == bool(reason)
+
+
 def test_with_all_that_is_needed_nothing_is_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "vars.yml").write_text("registry: host/path\n")
+    (tmp_path / "vars.yml").write_text("registry: host/path\ntarget: minikube\n")
     monkeypatch.setenv("KUBECONFIG", "config")
     monkeypatch.setenv("E2E_CLUSTER_VARIABLES", str(tmp_path / "vars.yml"))
     monkeypatch.setattr(molecule, "_docker", lambda words: True)
+    monkeypatch.setattr("shutil.which", lambda name: name)
     assert {scenario.lacking for scenario in molecule.discover([])} == {""}
 
 
