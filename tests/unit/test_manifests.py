@@ -41,6 +41,7 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def three(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     sizes = {"kubernetes_brokers": 3, "kubernetes_zookeepers": 3, "render_feed": "live"}
+    sizes |= {"render_kafka_ui": "ghcr.io/kafbat/kafka-ui"}
     ports = {"zookeeper_port": 40001, "kafka_port": 40002}  # of the user's machine, not of the pods
     return render(tmp_path_factory.mktemp("three"), **sizes, **ports)
 
@@ -224,6 +225,14 @@ def test_each_policy_and_budget_selects_pods_that_exist(objects: list[dict[str, 
 def test_no_object_holds_a_password(objects: list[dict[str, Any]]) -> None:
     assert not [o for o in objects if o["kind"] == "Secret"]
     assert "postgresql+" not in json.dumps(objects)
+
+
+def test_who_reaches_the_kafka_ui_of_others_cannot_change_anything(
+    three: list[dict[str, Any]],
+) -> None:
+    told = settings_of(three, "kafka-ui")
+    assert told["KAFKA_CLUSTERS_0_READONLY"] == "true"
+    assert told["DYNAMIC_CONFIG_ENABLED"] == "false"
 
 
 def test_the_token_of_the_page_is_a_secret_that_may_be_missing(
