@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ class Kube:
 
         files = kubeconfig or os.environ.get("KUBECONFIG") or _KUBECONFIG
         self.kubeconfig = os.pathsep.join(map(os.path.expanduser, files.split(os.pathsep)))
-        self.context = chosen_context(config, self.kubeconfig, context)
+        self.context = chosen_context(self.kubeconfig, context)
         settings: Any = client.Configuration()
         try:
             load: Any = config.load_kube_config  # it has no types
@@ -150,26 +150,39 @@ class Kube:
         return KubeError(f"the cluster refused {path}: {message}")
 
 
-def chosen_context(config: Any, kubeconfig: str, wanted: str) -> str:
+def chosen_context(kubeconfig: str, wanted: str) -> str:
     """Return the context to use; raises `KubeError` when there is no such file or context."""
-    if not any(Path(each).is_file() for each in kubeconfig.split(os.pathsep)):
+    files = [Path(each) for each in kubeconfig.split(os.pathsep) if Path(each).is_file()]
+    if not files:
         raise KubeError(
             f"there is no kubeconfig {kubeconfig}. Name yours: -e kubeconfig=/path/to/kubeconfig"
         )
     try:
-        contexts, active = config.list_kube_config_contexts(kubeconfig)
+        names, current = _contexts(files)
     except Exception as error:
         raise KubeError(f"the kubeconfig {kubeconfig} cannot be read: {error}") from error
-    names = [str(each["name"]) for each in contexts]
-    if wanted and wanted not in names:
-        raise KubeError(
-            f"the kubeconfig {kubeconfig} has no context {wanted!r}; it has: {', '.join(names)}. "
-            f"Type, for example: -e kube_context={names[0] if names else 'NAME'}"
-        )
-    name = wanted or str((active or {}).get("name", ""))
+    name = wanted or current
     if not name:
         raise KubeError(f"choose a context with -e kube_context=NAME; it has: {', '.join(names)}")
+    if name not in names:
+        raise KubeError(
+            f"the kubeconfig {kubeconfig} has no context {name!r}; it has: {', '.join(names)}. "
+            f"Type, for example: -e kube_context={names[0] if names else 'NAME'}"
+        )
     return name
+
+
+def _contexts(files: Sequence[Path]) -> tuple[list[str], str]:
+    """Return the names of all contexts, and the current one: the first that a file tells.
+
+    The client's own list is refused where none is current, as after another cluster's deletion.
+    """
+    import yaml
+
+    contents = [yaml.safe_load(file.read_text(encoding="utf-8")) or {} for file in files]
+    names = [str(each["name"]) for content in contents for each in content.get("contexts") or []]
+    told = (str(content.get("current-context") or "") for content in contents)
+    return names, next(filter(None, told), "")
 
 
 def said(answer: Any) -> str:

@@ -1,5 +1,6 @@
 """What an instance is on a cluster, and what forbids building it."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,9 @@ import pytest
 import yaml
 from plugins.filter import kubernetes as asked
 from plugins.module_utils import cluster_state as state
-from plugins.module_utils.kube_api import KubeError, chosen_context
+from plugins.module_utils.kube_api import Kube, KubeError, chosen_context
 from plugins.modules import workloads_rolled_back as back
+from tests.support.fake_api_server import kubeconfig_of
 
 PART_OF = "bitcoin-prediction"
 
@@ -116,28 +118,44 @@ def test_missing_permissions_are_named_by_verb_and_resource() -> None:
     assert state.denied({("", "pods", "list"): True}, "space") == ""
 
 
-class Config:
-    """Stands for the client's reader of kubeconfigs."""
-
-    @staticmethod
-    def list_kube_config_contexts(path: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        content = yaml.safe_load(Path(path).read_text())
-        return content["contexts"], content["contexts"][0]
-
-
 def test_a_wrong_kubeconfig_or_context_says_what_there_is(tmp_path: Path) -> None:
     file = tmp_path / "config"
     with pytest.raises(KubeError, match="there is no kubeconfig"):
-        chosen_context(Config, str(file), "")
-    file.write_text("contexts: [{name: one}, {name: two}]")
-    assert chosen_context(Config, str(file), "") == "one"
-    assert chosen_context(Config, str(file), "two") == "two"
+        chosen_context(str(file), "")
+    file.write_text("{contexts: [{name: one}, {name: two}], current-context: one}")
+    assert chosen_context(str(file), "") == "one"
+    assert chosen_context(str(file), "two") == "two"
     with pytest.raises(KubeError, match="no context 'three'; it has: one, two") as raised:
-        chosen_context(Config, str(file), "three")
+        chosen_context(str(file), "three")
     assert "Type, for example: -e kube_context=one" in str(raised.value)
-    file.write_text("not: [a kubeconfig")
-    with pytest.raises(KubeError, match="cannot be read"):
-        chosen_context(Config, str(file), "")
+    file.write_text("{contexts: [{name: one}], current-context: gone}")
+    with pytest.raises(KubeError, match="no context 'gone'; it has: one"):
+        chosen_context(str(file), "")
+    for unreadable in ("not: [a kubeconfig", "a sentence"):
+        file.write_text(unreadable)
+        with pytest.raises(KubeError, match="cannot be read"):
+            chosen_context(str(file), "")
+
+
+@pytest.mark.parametrize("current", ["", None])
+def test_where_no_context_is_current_one_may_be_named(tmp_path: Path, current: str | None) -> None:
+    file = tmp_path / "config"
+    told = kubeconfig_of("https://127.0.0.1:1") | {"current-context": current}
+    file.write_text(yaml.safe_dump(told))
+    assert chosen_context(str(file), "fake") == "fake"
+    assert Kube(str(file), "fake").server == "https://127.0.0.1:1"
+    with pytest.raises(KubeError, match=r"choose a context .*it has: fake"):
+        chosen_context(str(file), "")
+
+
+def test_of_several_files_the_first_current_context_counts(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("one", "two", "three")]
+    files[0].write_text("{contexts: [{name: one}], current-context: ''}")
+    files[1].write_text("{contexts: [{name: two}], current-context: two}")
+    files[2].write_text("{contexts: [{name: three}], current-context: three}")
+    together = os.pathsep.join(map(str, [tmp_path / "none", *files]))
+    assert chosen_context(together, "") == "two"
+    assert chosen_context(together, "three") == "three"
 
 
 def test_needs_are_those_of_all_replicas_and_one_surge_pod() -> None:
