@@ -33,7 +33,8 @@ def platform(request: pytest.FixtureRequest, checkout: Path) -> Iterator[LocalPl
     kind = {"local": LocalPlatform, "cluster": ClusterPlatform}[request.param]
     if kind is ClusterPlatform and why_no_cluster():
         pytest.skip(why_no_cluster())
-    home = Path(tempfile.mkdtemp(prefix="bp"))  # short: a socket's path is limited
+    # Short, as a socket's path is limited, and with a space, as people have them.
+    home = Path(tempfile.mkdtemp(prefix="b p"))
     ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
     platform = kind(checkout, home, ports=ports)
     yield platform

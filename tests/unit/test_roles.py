@@ -67,6 +67,16 @@ def test_a_cluster_is_always_named(role: Path) -> None:
                 assert (arguments or {}).get("context"), f"{file}: {name}"
 
 
+@each_role
+def test_a_job_in_the_background_has_an_interpreter_of_a_plain_path(role: Path) -> None:
+    """Ansible's job runner takes a space in the path of the virtual environment for an end."""
+    for file in role.glob("tasks/**/*.yml"):
+        for task in load(file):
+            if "async" in task:
+                interpreter = task.get("vars", {}).get("ansible_python_interpreter")
+                assert interpreter == "{{ ansible_playbook_python | realpath }}", task["name"]
+
+
 def modules_of(tasks: list[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
     """Yield each task's keys and what they hold, those in blocks included."""
     for task in tasks:
