@@ -75,6 +75,14 @@ seconds: {description: Time of the build., type: float, returned: always}
 
 _PUSH_S = 900.0
 # Python's, curl's and npm's words for a certificate of nobody they know.
+_UNREACHED = (
+    "Temporary failure in name resolution",
+    "Network is unreachable",
+    "NewConnectionError",
+    "ConnectTimeoutError",
+    "ReadTimeoutError",
+    "ProxyError",
+)
 _UNTRUSTED = (
     "CERTIFICATE_VERIFY_FAILED",
     "certificate verify failed",
@@ -237,8 +245,11 @@ def explain(image: str, lines: Sequence[str], options: Mapping[str, Any]) -> str
         )
     elif "API version" in text:
         advice = "\nDocker here and in the node are too far apart. Type: -e images_delivery=load"
-    elif "Temporary failure in name resolution" in text or "Network is unreachable" in text:
-        advice = "\nThe build has no network. Behind a proxy? Type: -e build_proxy=http://HOST:PORT"
+    elif any(words in text for words in _UNREACHED):
+        advice = (
+            "\nThe build does not reach what it fetches packages from. Behind a proxy? Type: "
+            "-e build_proxy=http://HOST:PORT   An index of your own: -e pip_index_url=URL"
+        )
     return f"cannot build {image}:\n{text}{advice}"
 
 

@@ -11,6 +11,7 @@ import pytest
 _ROOT = Path(__file__).parents[3]
 ansible.module_utils.__path__.append(str(_ROOT / "plugins" / "module_utils"))
 from plugins.module_utils import docker_cli, image_build, minikube_images  # noqa: E402 - as above
+from plugins.modules import container_image  # noqa: E402 - as above
 
 ARGUMENTS = {"PACKAGE": "web_app", "PYTHON_IMAGE": "python:3.11-slim"}
 
@@ -170,3 +171,25 @@ def test_images_of_the_node_lose_the_prefix_of_docker_hub() -> None:
     printed = '[{"repoTags":["docker.io/library/a:1","docker.io/b/c:2"]},{"repoTags":["r.io/d:3"]}]'
     assert minikube_images.node_images(printed) == {"a:1", "b/c:2", "r.io/d:3"}
     assert minikube_images.node_images("") == set()
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("ERROR: Cannot connect to the Docker daemon at", "start it"),
+        ("npm error code SELF_SIGNED_CERT_IN_CHAIN", "-e build_ca_bundle="),
+        ("SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]", "ca_bundle="),
+        ("pull access denied for mirror/python", "The base image python:3.11-slim cannot be had"),
+        ("toomanyrequests: You have reached your pull rate limit", "docker login"),
+        ("connection broken by 'NewConnectionError('<HTTPConnection>: Failed", "-e pip_index_url="),
+        ("connection broken by 'ProxyError('Cannot connect to proxy.'", "-e build_proxy="),
+        ("Temporary failure in name resolution", "-e build_proxy="),
+        ("SyntaxError: invalid syntax", ""),
+    ],
+)
+def test_a_failed_build_says_what_to_type(said: str, advice: str) -> None:
+    message = container_image.explain("web-app:1", [said], {"python_image": "python:3.11-slim"})
+    told, _, hint = message.partition(f"cannot build web-app:1:\n{said}")
+    assert told == ""
+    assert advice in hint
+    assert bool(hint) == bool(advice)
