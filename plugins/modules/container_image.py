@@ -74,7 +74,6 @@ seconds: {description: Time of the build., type: float, returned: always}
 """
 
 _PUSH_S = 900.0
-# Python's, curl's and npm's words for a certificate of nobody they know.
 _UNREACHED = (
     "Temporary failure in name resolution",
     "Network is unreachable",
@@ -83,6 +82,7 @@ _UNREACHED = (
     "ReadTimeoutError",
     "ProxyError",
 )
+# Python's, curl's and npm's words for a certificate of nobody they know.
 _UNTRUSTED = (
     "CERTIFICATE_VERIFY_FAILED",
     "certificate verify failed",
