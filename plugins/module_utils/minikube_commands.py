@@ -38,7 +38,10 @@ Run = Callable[[Sequence[str], float], Outcome]
 
 
 def run(argv: Sequence[str], limit_s: float) -> Outcome:
-    """Run a command to its end or to its limit; never waits on a terminal."""
+    """Run a command to its end or to its limit; never waits on a terminal.
+
+    minikube speaks the user's language, and is understood in English only.
+    """
     try:
         done = subprocess.run(  # noqa: S603 - fixed words and validated names, no shell
             argv,
@@ -47,6 +50,7 @@ def run(argv: Sequence[str], limit_s: float) -> Outcome:
             timeout=limit_s,
             check=False,
             stdin=subprocess.DEVNULL,
+            env={**os.environ, "LC_ALL": "C.UTF-8"},
         )
     except subprocess.TimeoutExpired:
         return Outcome(TIMED_OUT, "", f"no answer within {limit_s:.0f} s")

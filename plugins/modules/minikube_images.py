@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Sequence
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.docker_cli import docker
+from ansible.module_utils.minikube_commands import run
 from ansible.module_utils.minikube_images import (
     docker_environment,
     lost_names,
@@ -138,14 +138,8 @@ def present(profile: str) -> set[str]:
 
 def minikube(words: Sequence[str], profile: str, limit_s: float) -> str:
     """Return what minikube prints; empty when it fails or hangs."""
-    argv = ["minikube", *words, "--profile", profile]
-    try:
-        done = subprocess.run(  # noqa: S603 - no shell
-            argv, capture_output=True, text=True, timeout=limit_s, check=False
-        )
-    except (subprocess.TimeoutExpired, FileNotFoundError):
-        return ""
-    return done.stdout if done.returncode == 0 else ""
+    done = run(["minikube", *words, "--profile", profile], limit_s)
+    return str(done.out) if done.code == 0 else ""
 
 
 if __name__ == "__main__":

@@ -190,6 +190,13 @@ def test_a_command_that_hangs_ends_at_its_limit() -> None:
     assert outcome.code == 124
 
 
+def test_minikube_is_asked_in_english(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In French it says `Fermeture en raison de`, and no advice of ours would fit."""
+    for name in ("LANG", "LC_ALL", "LC_MESSAGES"):
+        monkeypatch.setenv(name, "fr_FR.UTF-8")
+    assert minikube_commands.run(["sh", "-c", 'echo "$LC_ALL"'], 5.0).out == "C.UTF-8\n"
+
+
 def test_the_size_of_an_existing_cluster_is_told(machine: Path) -> None:
     fake_minikube.install(machine, "running", addons=["metrics-server"])
     profile = machine / ".minikube" / "profiles" / "minikube"
