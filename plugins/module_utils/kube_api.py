@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 _REQUEST_S = 10.0
 _CONNECT_S = 5.0
@@ -126,9 +126,21 @@ class Kube:
         except (HTTPError, OSError) as error:
             raise KubeError(
                 f"the cluster at {self.server} (context {self.context}) does not answer: "
-                f"{_cause(error)}. Is it up, and is this the right context? Another one: "
-                "-e kube_context=NAME"
+                f"{_cause(error)}. {self._way()}"
             ) from error
+
+    def _way(self) -> str:
+        """Return what may stand between: a proxy, or a wrong context."""
+        from kubernetes.client.rest import should_bypass_proxies
+
+        settings = self._settings
+        if settings.proxy and not should_bypass_proxies(self.server, settings.no_proxy or ""):
+            known = f"{settings.no_proxy}," if settings.no_proxy else ""
+            return (
+                "It was asked through the proxy of your environment. To ask it without, type: "
+                f"export NO_PROXY={known}{urlsplit(self.server).hostname}   then the same again"
+            )
+        return "Is it up, and is this the right context? Another one: -e kube_context=NAME"
 
     def _credentials(self) -> dict[str, str]:
         """Return the headers of the context's user; a token may have been renewed meanwhile."""

@@ -6,13 +6,13 @@ from __future__ import annotations
 import json
 import time
 import urllib.error
-import urllib.request
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.loopback import ask
 from ansible.module_utils.supervisor_rpc import RUNNING_STATES, program_states
 
 DOCUMENTATION = r"""
@@ -89,9 +89,7 @@ def main() -> None:
 def probe(port: int, role: str) -> str:
     """Return why a service is not ready, or an empty string."""
     try:
-        with urllib.request.urlopen(
-            f"http://127.0.0.1:{port}/health/ready", timeout=_REQUEST_S
-        ) as answer:
+        with ask(f"http://127.0.0.1:{port}/health/ready", _REQUEST_S) as answer:
             report = json.load(answer)
     except urllib.error.HTTPError as error:
         return describe(_json_of(error))

@@ -62,3 +62,26 @@ def test_a_refusal_says_what_to_do(
 def test_what_is_not_there_is_no_refusal(answering: Answering) -> None:
     with pytest.raises(KeyError):
         answering(404, "not found").get("/version")
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "said"),
+    [
+        ("", "type: export NO_PROXY=127.0.0.2 "),
+        ("localhost", "type: export NO_PROXY=localhost,127.0.0.2 "),
+        ("127.0.0.2", "-e kube_context=NAME"),
+    ],
+)
+def test_a_proxy_between_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_proxy: str, said: str
+) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, no_proxy)
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "http://user:hidden@127.0.0.1:1")
+    file = tmp_path / "config"
+    file.write_text(yaml.safe_dump(kubeconfig_of("https://127.0.0.2:1")))
+    with pytest.raises(KubeError) as raised:
+        Kube(str(file), "").get("/version")
+    assert said in str(raised.value)
+    assert "hidden" not in str(raised.value)
