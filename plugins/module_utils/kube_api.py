@@ -208,4 +208,4 @@ def said(answer: Any) -> str:
 def _cause(error: BaseException) -> str:
     """Return the innermost reason of a failed connection, without its wrappers."""
     reason = getattr(error, "reason", None) or error
-    return str(reason).rpartition(": ")[2] or type(error).__name__
+    return str(reason).rpartition(": ")[2].rstrip("\"')") or type(error).__name__

@@ -84,4 +84,5 @@ def test_a_proxy_between_is_named(
     with pytest.raises(KubeError) as raised:
         Kube(str(file), "").get("/version")
     assert said in str(raised.value)
+    assert "does not answer: [Errno 111] Connection refused. I" in str(raised.value)
     assert "hidden" not in str(raised.value)
