@@ -7,7 +7,7 @@ from typing import Any
 
 _UNITS = {"m": 0.001, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 _KINDS = ("requests", "limits")
-_JOB = "zookeeper"  # the job that declares topics asks for as much as a ZooKeeper
+_JOB = "kafka-topics"
 
 
 def kubernetes_needs(

@@ -89,6 +89,12 @@ class ClusterPlatform(LocalPlatform):
         """Return the instance's namespace."""
         return f"bitcoin-prediction-{self.instance}"
 
+    @property
+    def kafka_ui_health(self) -> str:
+        """Return where it says so: kafbat's, or this project's own where that is asked for."""
+        own = _told().get("kafka_ui_image") == "own"
+        return super().kafka_ui_health if own else f"{self.kafka_ui}/actuator/health"
+
     def command(self, playbook: str, *arguments: str, **variables: object) -> list[str]:
         """Return the command line; what a build is told beyond the record is told always."""
         told = _told()

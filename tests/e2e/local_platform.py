@@ -82,6 +82,11 @@ class LocalPlatform:
         """Return the address of the Kafka UI."""
         return f"http://127.0.0.1:{self.ports['kafka_ui_port']}"
 
+    @property
+    def kafka_ui_health(self) -> str:
+        """Return where Kafka's UI says that it is well."""
+        return f"{self.kafka_ui}/health"
+
     def environment(self) -> dict[str, str]:
         """Return the environment of a user's shell in the checkout."""
         return {

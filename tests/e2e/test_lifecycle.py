@@ -67,7 +67,7 @@ def test_a_built_system_is_healthy_and_says_that_its_data_are_simulated(
     assert health["feed"] == "simulated"
     assert health["last_tick_age_s"] < 5
     assert httpx.get(live.web, timeout=5).status_code == httpx.codes.OK
-    assert httpx.get(f"{live.kafka_ui}/health", timeout=5).status_code == httpx.codes.OK
+    assert httpx.get(live.kafka_ui_health, timeout=5).status_code == httpx.codes.OK
     assert set(SERVICES) <= set(live.process_names().values())
 
 

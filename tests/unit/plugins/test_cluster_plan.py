@@ -161,6 +161,7 @@ def test_of_several_files_the_first_current_context_counts(tmp_path: Path) -> No
 def test_needs_are_those_of_all_replicas_and_one_surge_pod() -> None:
     resources = {
         "zookeeper": {"cpu": ["100m", "1"], "memory": ["128Mi", "1Gi"]},
+        "kafka-topics": {"cpu": ["100m", "1"], "memory": ["128Mi", "1Gi"]},
         "web-app": {"cpu": ["200m", "1"], "memory": ["256Mi", "1Gi"]},
     }
     counts, scaled = {"zookeeper": 3, "web-app": 1}, {"web-app": {"min": 1, "max": 3}}
