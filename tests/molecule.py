@@ -146,23 +146,24 @@ def _lacking_registry() -> str:
     variables = os.environ.get("E2E_CLUSTER_VARIABLES")
     if not variables:
         known = "E2E_CLUSTER_VARIABLES names no file of variables (registry: ...)"
-    elif not _told(variables).get("registry"):
+    elif not _told().get("registry"):
         known = f"{variables} names no registry"
     else:
         known = ""
     return _lacking_cluster() or known or _lacking_docker()
 
 
-def _told(file: str) -> dict[str, object]:
-    """Return the variables of a file; none when it is empty."""
-    told: dict[str, object] = yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}
+def _told() -> dict[str, object]:
+    """Return what builds on the cluster are told; nothing where no file is named."""
+    variables = os.environ.get("E2E_CLUSTER_VARIABLES")
+    text = Path(variables).read_text(encoding="utf-8") if variables else ""
+    told: dict[str, object] = yaml.safe_load(text) or {}
     return told
 
 
 def _lacking_minikube() -> str:
     """Return why no minikube cluster is made; where one may be, its file of variables says so."""
-    variables = os.environ.get("E2E_CLUSTER_VARIABLES")
-    if not variables or _told(variables).get("target") != "minikube":
+    if _told().get("target") != "minikube":
         return "E2E_CLUSTER_VARIABLES names no file of variables with target: minikube"
     return "" if shutil.which("minikube") else "minikube is not installed"
 
