@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import psutil
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.instance_process import Member, find_members
+from ansible.module_utils.loopback import ask as request
 from ansible.module_utils.port_holder import port_owner
 from ansible.module_utils.supervisor_rpc import program_states
 
@@ -148,9 +148,7 @@ def ask(tunnel: Mapping[str, Any]) -> str:
     if tunnel["state"] != "open":
         return "-"
     try:
-        # Its own loopback address: no proxy of the environment is asked.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"http://127.0.0.1:{tunnel['port']}/", timeout=_ASK_S) as answer:
+        with request(f"http://127.0.0.1:{tunnel['port']}/", _ASK_S) as answer:
             return "answers" if answer.status < 400 else f"HTTP {answer.status}"
     except urllib.error.HTTPError as error:
         text = error.read(300).decode(errors="replace").partition("\n")[0]
