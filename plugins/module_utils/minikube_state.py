@@ -34,7 +34,11 @@ class Condition(StrEnum):
     CONTAINER_LOST = "the node's container is gone, its volume is there"
     DATA_LOST = "the node's container and its volume are gone"
     MACHINE_LOST = "minikube has lost the node's machine directory"
-    PROFILE_LOST = "the profile is gone, parts of its node are still there"
+    # On a Docker shared with others the node may be of another user, whose profile is not seen.
+    PROFILE_LOST = (
+        "there is no profile, but parts of a node of that name "
+        "(another user's? Then take -e minikube_profile=NAME)"
+    )
     PROFILE_CORRUPT = "the profile's configuration cannot be read"
     SILENT = "minikube status does not answer in time"
 

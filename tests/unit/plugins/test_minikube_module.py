@@ -89,6 +89,14 @@ def test_a_cluster_of_another_driver_is_left_alone(machine: Path, state: str) ->
     assert fake_minikube.read(machine)["calls"] == []
 
 
+def test_a_node_without_a_profile_may_be_of_another_user(machine: Path) -> None:
+    fake_minikube.install(machine, "profile-dir-gone")
+    result = converge()
+    assert result["failed"]
+    assert "-e minikube_profile=NAME" in result["msg"]
+    assert "delete" not in fake_minikube.read(machine)["calls"]
+
+
 def test_a_cluster_keeps_its_runtime(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_minikube.install(machine, "stopped")
     configure(machine, "docker", "containerd")
