@@ -76,7 +76,7 @@ class StreamClients(_Threads):
     def __init__(self, url: str, count: int = 20) -> None:
         self.url = url
         self.sequences: list[list[int]] = []
-        self.resets = 0
+        self.resets: list[str] = []  # their reasons
         self.reconnects = 0
         super().__init__(count)
 
@@ -108,9 +108,10 @@ class StreamClients(_Threads):
                         last_id = value
                     elif name == "event":
                         kind = value
-                        self.resets += kind == "reset"
                     elif name == "data" and kind == "tick":
                         found(int(json.loads(value)["sequence"]))
+                    elif name == "data" and kind == "reset":
+                        self.resets.append(json.loads(value)["reason"])
             except httpx.HTTPError:
                 pass  # a cut connection is resumed from the last id, like an ended one
         return last_id

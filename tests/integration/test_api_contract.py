@@ -42,6 +42,7 @@ def web(tmp_path: Path) -> Iterator[WebProcess]:
         yield web.start()
 
 
+@pytest.mark.timeout(900)  # a busy machine needs minutes for so many questions
 def test_the_api_keeps_to_its_document_whatever_is_asked(web: WebProcess, tmp_path: Path) -> None:
     command = [str(Path(sys.executable).parent / "schemathesis"), "run"]
     command += [f"{web.url}/api/v1/openapi.json", "--exclude-path", ENDLESS, "--checks", "all"]

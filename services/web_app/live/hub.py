@@ -9,17 +9,16 @@ from common.wire import Prediction, Tick
 from web_app.errors import TooManyStreamsError
 from web_app.live.event import KINDS, Event, Kind, Position
 
-__all__ = ["QUEUE_LENGTH", "Hub", "Subscription"]
+__all__ = ["Hub", "Subscription"]
 
 _EVENTS_PER_S = 2  # of one kind, at most: 1 Hz and what arrives late
 _AHEAD = 1_000  # offsets that another process may have read before us; beyond, Kafka lost some
-QUEUE_LENGTH = 256  # about two minutes; a client further behind starts anew
 
 
 class Subscription:
     """One client's bounded queue; `Hub` offers, the client's thread takes."""
 
-    def __init__(self, position: Position, length: int = QUEUE_LENGTH) -> None:
+    def __init__(self, position: Position, length: int) -> None:
         self.position = position
         self._length = length
         self._waiting: deque[Event] = deque()
@@ -98,7 +97,11 @@ class Hub:
     """Thread-safe. Symbols are those of the settings; events of others are ignored."""
 
     def __init__(self, symbols: Iterable[str], history_s: int, max_streams: int) -> None:
-        self._symbols = {symbol: _Symbol(history_s * _EVENTS_PER_S) for symbol in symbols}
+        kept = history_s * _EVENTS_PER_S
+        self._symbols = {symbol: _Symbol(kept) for symbol in symbols}
+        # Who could resume after a break is not cut off for being as far behind, be it that a busy
+        # machine gave it no time while a backlog of Kafka's came in at once.
+        self._queue_length = kept * len(KINDS)
         self._max_streams = max_streams
         self._streams = 0
         self._closed = False
@@ -190,17 +193,17 @@ class Hub:
                 position = position._replace(tick=event.offset - 1)
             else:
                 position = position._replace(prediction=event.offset - 1)
-        client = Subscription(position)
+        client = Subscription(position, self._queue_length)
         client.preload(missed)
         return client
 
     def _resume(self, state: _Symbol, position: Position | None) -> Subscription:
         reason = self._cannot_resume(state, position)
         if position is None or reason is not None:
-            client = Subscription(self._newest(state))
+            client = Subscription(self._newest(state), self._queue_length)
             client.start_anew(reason or "unknown event id")
             return client
-        client = Subscription(position)
+        client = Subscription(position, self._queue_length)
         client.preload(event for event in self._merged(state) if not position.past(event))
         return client
 

@@ -3,7 +3,6 @@ from tests.unit.web_app.conftest import make_events
 
 from web_app.errors import TooManyStreamsError
 from web_app.live import Event, Hub, Position, Subscription
-from web_app.live.hub import QUEUE_LENGTH
 
 BTC = "BTC-USD"
 EPOCH = "0123abcd"
@@ -106,16 +105,27 @@ def test_nothing_missed_is_no_reset_though_the_topic_is_old() -> None:
 
 
 def test_a_slow_client_is_reset_and_the_others_are_not() -> None:
-    hub = make_hub(history_s=3_600)
+    hub = make_hub(history_s=60)
+    kept = 2 * 60 * 2  # kinds, seconds, events of a kind in one
     slow, quick = (hub.subscribe(BTC, None, 2**60) for _ in range(2))
+    published = make_events(kept)
     received = []
-    for event in make_events(QUEUE_LENGTH):
+    for event in published:
         hub.publish(event)
         received += drain(quick)
     reset, events, _ = slow.take(0)
     assert reset == "this client reads too slowly"
-    assert len(events) <= QUEUE_LENGTH
-    assert len(received) == 2 * QUEUE_LENGTH
+    assert len(events) <= kept
+    assert received == published
+
+
+def test_a_backlog_that_comes_at_once_resets_nobody_who_could_resume() -> None:
+    hub = make_hub(history_s=900)
+    client = hub.subscribe(BTC, None, 2**60)
+    backlog = make_events(900)
+    for event in backlog:
+        hub.publish(event)
+    assert drain(client) == backlog
 
 
 def test_new_topics_reset_everybody_and_forget_the_old_events() -> None:
