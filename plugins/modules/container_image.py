@@ -90,6 +90,8 @@ _UNTRUSTED = (
     "UNABLE_TO_GET_ISSUER_CERT",
     "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
 )
+# BuildKit's and the legacy builder's words for a registry that Docker does not get through to.
+_NO_REGISTRY = ("failed to do request: ", '/v2/": ')
 _LAST_LINES = 15
 
 
@@ -242,6 +244,12 @@ def explain(image: str, lines: Sequence[str], options: Mapping[str, Any]) -> str
     elif "toomanyrequests" in text:
         advice = (
             "\nDocker Hub gives no more for now: docker login, or a mirror: -e python_image=NAME"
+        )
+    elif any(words in text for words in _NO_REGISTRY):
+        base = options["python_image"]
+        advice = (
+            f"\nDocker does not get through to the registry of the base image {base}: check the "
+            "network, Docker's own proxy and authorities; a mirror: -e python_image=NAME"
         )
     elif "API version" in text:
         advice = "\nDocker here and in the node are too far apart. Type: -e images_delivery=load"

@@ -180,6 +180,8 @@ def test_images_of_the_node_lose_the_prefix_of_docker_hub() -> None:
         ("npm error code SELF_SIGNED_CERT_IN_CHAIN", "-e build_ca_bundle="),
         ("SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]", "ca_bundle="),
         ("pull access denied for mirror/python", "The base image python:3.11-slim cannot be had"),
+        ("failed to do request: Head: dial tcp: no such host", "a mirror: -e python_image=NAME"),
+        ('Get "https://mirror.example/v2/": net/http: request canceled', "Docker's own proxy"),
         ("toomanyrequests: You have reached your pull rate limit", "docker login"),
         ("connection broken by 'NewConnectionError('<HTTPConnection>: Failed", "-e pip_index_url="),
         ("connection broken by 'ProxyError('Cannot connect to proxy.'", "-e build_proxy="),
