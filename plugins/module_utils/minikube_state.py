@@ -148,9 +148,10 @@ _TO_RUNNING: Mapping[Condition, Sequence[Step]] = {
         Step.RECREATE,
     ),
     Condition.NODE_DOWN: (Step.START, Step.REBUILD_CONTROL_PLANE, Step.STOP, Step.RECREATE),
-    Condition.CONTAINER_LOST: (Step.START_BRIEFLY, Step.RECREATE),
+    # minikube gives up on the container, too, when the brief wait is over: some need the long one.
+    Condition.CONTAINER_LOST: (Step.START_BRIEFLY, Step.START, Step.RECREATE),
     Condition.DATA_LOST: (Step.CREATE, Step.RECREATE),
-    Condition.MACHINE_LOST: (Step.START_BRIEFLY, Step.RECREATE),
+    Condition.MACHINE_LOST: (Step.START_BRIEFLY, Step.START, Step.RECREATE),
     Condition.PROFILE_LOST: (Step.RECREATE,),
     Condition.PROFILE_CORRUPT: (Step.RECREATE,),
     Condition.SILENT: (Step.STOP, Step.STOP_CONTAINER, Step.RECREATE),

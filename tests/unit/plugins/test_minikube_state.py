@@ -127,6 +127,16 @@ def test_a_new_container_is_given_its_control_plane_before_another_start() -> No
     assert decide(Condition.NODE_DOWN, "running").step is Step.START
 
 
+def test_a_container_that_takes_long_is_waited_for_before_anything_is_given_up() -> None:
+    condition = Condition.CONTAINER_LOST
+    tried = [(condition, Step.START_BRIEFLY)]
+    assert decide(condition, "running", tried).step is Step.START
+    assert (
+        "only deleting it"
+        in decide(condition, "running", [*tried, (condition, Step.START)]).refusal
+    )
+
+
 def test_a_running_cluster_is_never_started_again() -> None:
     # `minikube start` on a running cluster restarts every container in it.
     assert decide(Condition.RUNNING, "running").done
