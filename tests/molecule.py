@@ -26,7 +26,7 @@ _LOGS = _ROOT / ".cache" / "molecule"
 _CONFIG = _ROOT / ".config" / "molecule" / "config.yml"
 _AT_ONCE = 2
 _TIMEOUT_S = 600
-_BUILDING_S = 1800  # a first build of images of ours fetches gigabytes
+_LONG_S = 1800  # a first build of images of ours fetches gigabytes, a node is started four times
 _TAIL_LINES = 60
 _BASE_IMAGE = "python:3.11-slim"
 
@@ -63,7 +63,7 @@ class Scenario:
     @property
     def limit_s(self) -> int:
         """Return how long the scenario may take."""
-        return _BUILDING_S if self.needs == "registry" else _TIMEOUT_S
+        return _LONG_S if self.needs in ("registry", "minikube") else _TIMEOUT_S
 
 
 @dataclass(frozen=True)
