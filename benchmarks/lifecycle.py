@@ -17,7 +17,7 @@ import psutil
 from kafka import KafkaConsumer, TopicPartition
 from tests.e2e.conftest import PORTS, free_ports
 from tests.e2e.load import RequestLoad, StreamClients
-from tests.e2e.local_platform import LocalPlatform, copy_checkout, wait_until
+from tests.e2e.local_platform import LocalPlatform, copy_checkout, is_trainer, wait_until
 
 from benchmarks.floors import bare_install, empty_play, percentile, relay_latencies, timed
 from benchmarks.table import Row
@@ -98,11 +98,11 @@ def unchanged(platform: LocalPlatform, floor: float) -> Iterator[Row]:
 
 def pause_and_resume(platform: LocalPlatform, floor: float) -> Iterator[Row]:
     """Freeze and thaw; no process may be replaced."""
-    before = set(platform.processes())
+    before = platform.untouched()
     pause = platform.succeed("shutdown.yml", mode="pause")
     yield Row("pause", pause.seconds, floor, "an empty play", "5 s", met=pause.seconds <= 5)
     resume = platform.succeed("startup.yml")
-    met = resume.seconds <= 5 and set(platform.processes()) == before
+    met = resume.seconds <= 5 and platform.untouched() == before
     yield Row("startup after pause", resume.seconds, floor, "an empty play", "5 s", met=met)
     platform.wait_for_new_prediction(60)
 
@@ -236,7 +236,7 @@ def resident(platform: LocalPlatform) -> tuple[int, bool]:
     for process in platform.processes().values():
         try:
             total += process.memory_full_info().pss
-            trainer = trainer or "bitcoin_forecast_app.train" in " ".join(process.cmdline())
+            trainer = trainer or is_trainer(process)
         except psutil.Error:
             continue
     return total, trainer
@@ -249,7 +249,7 @@ def platform_floor(platform: LocalPlatform) -> float:
 
 
 def processes_of(platform: LocalPlatform, *services: str) -> list[psutil.Process]:
-    """Return the processes of ``services``; a trainer is one of the forecaster's."""
+    """Return the processes of ``services``."""
     names = platform.process_names()
     return [psutil.Process(pid) for pid, name in names.items() if name in services]
 

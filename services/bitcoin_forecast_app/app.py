@@ -104,18 +104,18 @@ def _serve(settings: ForecastSettings, database: Database, stop: threading.Event
     with OpsServer(settings.ops_host, settings.ops_port, health) as ops:
         supervision.load_model()
         _log.info("ready as standby", ops_port=ops.port, ticks_known=_warm(worker))
+        gc.collect()
+        gc.freeze()  # modules and state so far are for good: no pause to look through them
         if _wait_for_lead(lock, worker, supervision, vitals, stop):
             health.role = "active"
             metrics.active.set(1)
             _log.info("active")
             trainer.resume(registry.trained_at)
-            gc.collect()
-            gc.freeze()  # modules and state so far are for good: no pause to look through them
             worker.run(stop, partial(_keep_house, supervision, showcase, retention, checkpoint))
-            trainer.stop()
             _close(source, publisher, vitals)
+        lock.close()  # before what can take a moment: the one that stands by goes on from here
+        trainer.stop()
         watch.stop()
-        lock.close()
 
 
 def _keep_house(*duties: Callable[[], object]) -> None:

@@ -44,6 +44,13 @@ class TickSource:
         """Return the partitions that are read."""
         return self._assigned
 
+    def warm(self) -> None:
+        """Connect, so that the first tick after a take-over is not late."""
+        try:
+            _ = self._consumer
+        except KafkaError as error:
+            _log.warning("consumer not ready yet", error=str(error))
+
     def follow(self, partitions: Iterable[int], offsets: Mapping[int, int]) -> None:
         """Read ``partitions`` from ``offsets``, from the beginning where there is none."""
         self._assigned = frozenset(partitions)

@@ -33,6 +33,7 @@ _BATCH = 16  # ticks in one transaction: few, so that the first waits little for
 _BACK_OFF_S = 1.0
 _MAX_REPUBLISHED = 500
 _WATCH_POLL_S = 0.05
+_CATCH_UP_S = 2.0  # ticks that waited for a take-over come before any other duty
 
 # What a message that passes validation could still cause. Without an end: the next try is the same.
 _POISONED = (DataError, IntegrityError, ArithmeticError, ValueError)
@@ -83,8 +84,9 @@ class Worker:
             return warm_up(self.engine, connection)
 
     def prepare(self) -> None:
-        """Connect what publishes, if Kafka is there; a standby does it before it is needed."""
+        """Connect to Kafka, if it is there; a standby does it before it is needed."""
         if self._watch.check().ok:
+            self._source.warm()
             self._publisher.warm([self._settings.topic_predictions, self._settings.topic_dlq])
 
     def run(self, stop: threading.Event, housekeeping: Callable[[], None]) -> None:
@@ -93,9 +95,11 @@ class Worker:
             try:
                 self._resume(stop)
                 self._vitals.error = ""
+                resumed = self._vitals.clock.monotonic()
                 while not stop.is_set():
                     self._turn(stop)
-                    housekeeping()
+                    if self._vitals.clock.monotonic() - resumed >= _CATCH_UP_S:
+                        housekeeping()
             except (SQLAlchemyError, KafkaError, OSError, StaleOffsetError, *_POISONED) as error:
                 self._vitals.error = f"{type(error).__name__}: {error}"
                 self._metrics.restarts.inc()

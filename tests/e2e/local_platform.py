@@ -249,7 +249,7 @@ class LocalPlatform:
             assert {"zookeeper", "kafka"} <= set(now.values())
             assert not {"data-collector", "bitcoin-forecast-app", "web-app"} & set(now.values())
         else:
-            assert now == {}
+            assert self.processes() == {}
 
     def require_back(self, mode: str, before: dict[Any, str], replicas: dict[str, int]) -> None:
         """Assert that a startup brought back as much as there was."""
@@ -262,11 +262,12 @@ class LocalPlatform:
         return dict(Counter(self.process_names().values()))
 
     def process_names(self) -> dict[int, str]:
-        """Return the service's name of each process."""
+        """Return the service's name of each process; a trainer, which comes and goes, is none."""
         names = {}
         for pid, process in self.processes().items():
             try:
-                names[pid] = process.environ().get("SERVICE_NAME", process.name())
+                if not is_trainer(process):
+                    names[pid] = process.environ().get("SERVICE_NAME", process.name())
             except psutil.Error:
                 continue
         return names
@@ -292,6 +293,11 @@ def wait_until(condition: Callable[[], Answer], limit_s: float, what: str) -> An
             last = answer
         time.sleep(0.1)
     raise AssertionError(f"{what} did not come within {limit_s} s; last seen: {last!r}")
+
+
+def is_trainer(process: psutil.Process) -> bool:
+    """Return whether ``process`` is a training run of the forecaster."""
+    return "bitcoin_forecast_app.train" in process.cmdline()
 
 
 def trained(version: str | None) -> str:
