@@ -48,8 +48,7 @@ class Kube:
             raise KubeError(f"the kubeconfig {self.kubeconfig} is damaged: {error}") from error
         settings.retries = False  # an unreachable server is told at once
         self.server: str = settings.host
-        self.api: Any = client.ApiClient(settings)
-        self._pool: Any = self.api.rest_client.pool_manager
+        self._pool: Any = client.ApiClient(settings).rest_client.pool_manager
         self._settings = settings
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
@@ -79,6 +78,23 @@ class Kube:
     def delete(self, path: str, **query: Any) -> dict[str, Any]:
         """Delete what is at ``path``; `KeyError` when there is nothing."""
         return self._call("DELETE", path, query)
+
+    def websocket(self, path: str, query: Sequence[tuple[str, str]]) -> Any:
+        """Return the client's end of a websocket to ``path``; errors are the client's own.
+
+        The client's generated classes would do, but reading them takes a second of each command.
+        """
+        from kubernetes.stream.ws_client import websocket_call
+
+        call: Any = websocket_call  # it has no types
+        return call(
+            self._settings,
+            "GET",
+            f"{self.server}{path}",
+            query_params=list(query),
+            headers=self._credentials(),
+            _preload_content=False,
+        )
 
     def _call(
         self,

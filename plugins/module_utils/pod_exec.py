@@ -20,7 +20,7 @@ def run_in_pod(
     Raises `KubeError` when the pod is not there or runs nothing, or no end comes in ``limit_s``.
     """
     try:
-        channel = _open(kube, namespace, pod, command, stdin=False, limit_s=limit_s)
+        channel = _open(kube, namespace, pod, command, stdin=False)
         channel.run_forever(timeout=limit_s)
         output, errors = channel.read_stdout(timeout=1), channel.read_stderr(timeout=1)
         unfinished = channel.is_open()
@@ -63,7 +63,7 @@ def _exchange(
     """
     errors, verdict = b"", b""
     try:
-        channel = _open(kube, namespace, pod, command, stdin=True, limit_s=_SILENT_S)
+        channel = _open(kube, namespace, pod, command, stdin=True)
         channel.sock.settimeout(_SILENT_S)
         for piece in data:
             channel.write_channel(_INPUT, piece)
@@ -95,24 +95,11 @@ def _frames(sock: Any) -> Iterator[tuple[int, bytes]]:
             yield frame.data[0], bytes(frame.data[1:])
 
 
-def _open(
-    kube: Kube, namespace: str, pod: str, command: list[str], *, stdin: bool, limit_s: float
-) -> Any:
-    from kubernetes import client
-    from kubernetes.stream import stream
-
-    return stream(
-        client.CoreV1Api(kube.api).connect_get_namespaced_pod_exec,
-        pod,
-        namespace,
-        command=command,
-        stderr=True,
-        stdin=stdin,
-        stdout=True,
-        tty=False,
-        _preload_content=False,
-        _request_timeout=limit_s,
-    )
+def _open(kube: Kube, namespace: str, pod: str, command: list[str], *, stdin: bool) -> Any:
+    path = f"/api/v1/namespaces/{namespace}/pods/{pod}/exec"
+    asked = {"stderr": True, "stdin": stdin, "stdout": True, "tty": False}
+    query = [(name, str(value).lower()) for name, value in asked.items()]
+    return kube.websocket(path, [*query, *(("command", word) for word in command)])
 
 
 def _exit_code(verdict: str) -> int:
