@@ -29,7 +29,10 @@ options:
   ports: {description: Port of this machine by Service., type: dict, required: true}
   instance_dir: {description: Directory of the instance., type: path, required: true}
   socket: {description: Socket of the supervisor., type: path, required: true}
-  urls: {description: Pages that the tunnels lead to., type: dict, default: {}}
+  version:
+    description: What C(TUNNEL_VERSION) of a tunnel's environment is to be.
+    type: str
+    default: ""
   refuse_strangers:
     description: Fail when another program holds a port.
     type: bool
@@ -41,14 +44,21 @@ author: ["bitcoin-prediction"]
 
 RETURN = r"""
 tunnels:
-  description: C(service) C(port) C(url) C(state) C(pid) C(uptime_s) C(answer) of each.
+  description: >-
+    C(service) C(port) C(url) C(state) C(pid) C(uptime_s) C(answer) of each, and the C(version) of
+    one that a supervisor looks after.
   type: list
+  returned: always
+as_wanted:
+  description: Whether a living supervisor has all of them open, of this version, and they answer.
+  type: bool
   returned: always
 """
 
 _POLL_S = 0.2
 _ASK_S = 3.0
 _LOG_LINES = 5
+_VERSION = "TUNNEL_VERSION"  # as roles/tunnels gives it to the program
 _DONE = ("FATAL", "BACKOFF")
 
 
@@ -58,7 +68,7 @@ def main() -> None:
             "ports": {"type": "dict", "required": True},
             "instance_dir": {"type": "path", "required": True},
             "socket": {"type": "path", "required": True},
-            "urls": {"type": "dict", "default": {}},
+            "version": {"type": "str", "default": ""},
             "refuse_strangers": {"type": "bool", "default": False},
             "wait": {"type": "bool", "default": False},
             "timeout": {"type": "float", "default": 20.0},
@@ -79,7 +89,8 @@ def main() -> None:
     closed = [each for each in found if each["state"] != "open"]
     if options["wait"] and closed and not module.check_mode:
         module.fail_json(msg="\n".join(complaint(each, options) for each in closed))
-    module.exit_json(changed=False, tunnels=found)
+    as_wanted = all(is_as_wanted(each, options["version"]) for each in found)
+    module.exit_json(changed=False, tunnels=found, as_wanted=as_wanted)
 
 
 def refuse(module: Any) -> None:
@@ -117,9 +128,11 @@ def describe(
 ) -> dict[str, Any]:
     """Return one tunnel: C(open) when its own process listens on its port."""
     told = str(states.get(f"tunnel-{service}", {}).get("statename", "stopped")).lower()
-    state, pid, uptime = told, None, None
+    state, pid, uptime, version = told, None, None, ""
     if member is not None:
         pid = member.process.pid
+        if told == "running":
+            version = version_of(member.process)
         uptime = max(0.0, time.time() - member.process.create_time())  # noqa: TID251
         state = "open" if listens(member.process, port) else told
     return {
@@ -129,7 +142,16 @@ def describe(
         "state": "starting" if state == "running" else state,
         "pid": pid,
         "uptime_s": uptime,
+        "version": version,
     }
+
+
+def version_of(process: psutil.Process) -> str:
+    """Return which version of the tunnel a process runs."""
+    try:
+        return process.environ().get(_VERSION, "")
+    except psutil.Error:
+        return ""
 
 
 def listens(process: psutil.Process, port: int) -> bool:
@@ -160,6 +182,11 @@ def ask(tunnel: Mapping[str, Any]) -> str:
 def is_well(tunnel: Mapping[str, Any]) -> bool:
     """Return whether nothing is left to wait for."""
     return bool(tunnel["state"] == "open" and tunnel["answer"] == "answers")
+
+
+def is_as_wanted(tunnel: Mapping[str, Any], version: str) -> bool:
+    """Return whether nothing is left to do: well, and looked after in this version."""
+    return is_well(tunnel) and tunnel["version"] == version
 
 
 def complaint(tunnel: Mapping[str, Any], options: Mapping[str, Any]) -> str:
