@@ -29,7 +29,9 @@ QUIET += ["--disable-background-networking", "--disable-component-update", "--di
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
-@pytest.fixture(scope="session")
+# Not for the session: Playwright's event loop runs in the tests' own thread as long as it is there,
+# and a file that comes after the page's in the same process could not run one.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Yield a browser; without one the tests are skipped, and say how to get it."""
     named = os.environ.get("CHROMIUM")
